@@ -1,0 +1,240 @@
+"""Every exception of the library.
+
+The tree, by fault first::
+
+    ElioError
+    ├── LocalProtocolError         this program asked for something the protocol forbids
+    │   └── InvalidHeader          a header name or value that would break the wire
+    ├── RemoteProtocolError        the peer broke the protocol; carries what to answer
+    │   ├── MessageTooBig          a message, or what it inflates to, is over its limit
+    │   ├── LimitExceeded          any other bound that a peer ran into
+    │   └── EventTooBig            a line or an event of an event stream is over its limit
+    ├── HandshakeError             the opening handshake did not lead to a connection
+    ├── ConnectionClosed           the connection has ended
+    │   ├── ConnectionClosedOK     ... with 1000 or 1001 on both sides
+    │   └── ConnectionClosedError  ... in any other way
+    ├── StreamClosed               the reader of an event stream has gone
+    ├── ClientDisconnected         the client left before its request body was complete
+    ├── ConcurrencyError           two tasks did at once what only one may do
+    ├── HTTPError                  an HTTP status to answer with, raised by a handler
+    ├── InvalidURL                 a URL that cannot be used
+    └── ConfigurationError         a server that cannot start as it was told to
+
+An exception carries plain values (codes, sizes, reasons), never objects of higher layers. Its text says what was seen
+and what was allowed, and the numbers stand beside it as attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = [
+    "ClientDisconnected",
+    "ConcurrencyError",
+    "ConfigurationError",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "ElioError",
+    "EventTooBig",
+    "HTTPError",
+    "HandshakeError",
+    "InvalidHeader",
+    "InvalidURL",
+    "LimitExceeded",
+    "LocalProtocolError",
+    "MessageTooBig",
+    "RemoteProtocolError",
+    "StreamClosed",
+]
+
+_OK_CODES: Final = (1000, 1001)
+
+
+class ElioError(Exception):
+    """The root of every exception of this library."""
+
+
+class LocalProtocolError(ElioError):
+    """This program asked for something the protocol forbids. Nothing was sent; the connection is as it was before."""
+
+
+class InvalidHeader(LocalProtocolError):
+    """A header name or value, event id, event type or subprotocol that would break the wire.
+
+    Attributes:
+        name: the header or field.
+        value: the offending value.
+    """
+
+    def __init__(self, message: str, *, name: str = "", value: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+        self.value = value
+
+
+class RemoteProtocolError(ElioError):
+    """The peer broke the protocol.
+
+    Protocols return it as the last item of what was received instead of raising it, so that everything before it is
+    delivered first.
+
+    Attributes:
+        close_code: the WebSocket close code to answer with (RFC 6455 7.4.1); 0 where none applies.
+        status: the HTTP status to answer with; 0 where none applies.
+        headers: further headers for that answer, as pairs of name and value.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        close_code: int = 0,
+        status: int = 0,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.close_code = close_code
+        self.status = status
+        self.headers = tuple(headers)
+
+
+class LimitExceeded(RemoteProtocolError):
+    """The peer ran into a bound of :class:`elio.Limits`.
+
+    Attributes:
+        limit: the bound.
+        size: what was seen, as far as it was counted.
+    """
+
+    def __init__(self, message: str, *, size: int, limit: int, close_code: int = 0, status: int = 0) -> None:
+        super().__init__(message, close_code=close_code, status=status)
+        self.size = size
+        self.limit = limit
+
+
+class MessageTooBig(LimitExceeded):
+    """A message is over ``max_message_size``; answered with close code 1009 (RFC 6455 7.4.1)."""
+
+    def __init__(self, *, size: int, limit: int, what: str = "message") -> None:
+        super().__init__(f"{what} of {size} bytes, limit {limit}", size=size, limit=limit, close_code=1009)
+
+
+class EventTooBig(LimitExceeded):
+    """A line or an event of an event stream is over ``max_event_size``."""
+
+    def __init__(self, *, size: int, limit: int, what: str = "event") -> None:
+        super().__init__(f"{what} of {size} bytes, limit {limit}", size=size, limit=limit)
+
+
+class HandshakeError(ElioError):
+    """The opening handshake did not lead to a connection.
+
+    Attributes:
+        status: HTTP status of the answer; 0 if there was none.
+        headers: headers of the answer, as pairs of name and value.
+        body: what came of the body.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = tuple(headers)
+        self.body = body
+
+
+class ConnectionClosed(ElioError):
+    """The connection has ended; nothing more can be received or sent.
+
+    Attributes:
+        code: close code: the peer's, or ours if the peer sent none; 1005 for a close frame without a code and 1006 for
+            an end without a close frame (RFC 6455 7.1.5).
+        reason: close reason (RFC 6455 7.1.6).
+        by_peer: whether the peer began the closing handshake.
+    """
+
+    def __init__(self, code: int, reason: str = "", *, by_peer: bool = False, detail: str = "") -> None:
+        who = "the peer" if by_peer else "this side"
+        text = f"connection closed by {who} with code {code}"
+        if reason:
+            text += f" ({reason})"
+        if detail:
+            text += f": {detail}"
+        super().__init__(text)
+        self.code = code
+        self.reason = reason
+        self.by_peer = by_peer
+
+
+class ConnectionClosedOK(ConnectionClosed):
+    """The connection ended as agreed, with 1000 or 1001."""
+
+
+class ConnectionClosedError(ConnectionClosed):
+    """The connection ended in any way but the agreed one."""
+
+
+def connection_closed(code: int, reason: str = "", *, by_peer: bool = False, detail: str = "") -> ConnectionClosed:
+    """Make the kind of :class:`ConnectionClosed` that fits the close code."""
+    kind = ConnectionClosedOK if code in _OK_CODES else ConnectionClosedError
+    return kind(code, reason, by_peer=by_peer, detail=detail)
+
+
+class StreamClosed(ElioError):
+    """The reader of an event stream has gone, or the stream was closed; nothing more can be sent."""
+
+
+class ClientDisconnected(ElioError):
+    """The client left before its request body was complete.
+
+    Attributes:
+        received: bytes of the body that had come.
+    """
+
+    def __init__(self, received: int = 0) -> None:
+        super().__init__(f"client disconnected after {received} bytes of the request body")
+        self.received = received
+
+
+class ConcurrencyError(ElioError):
+    """Two tasks did at once what only one may do, such as receiving from one connection."""
+
+
+class HTTPError(ElioError):
+    """An HTTP status to answer with. Handlers and middleware raise it; the server turns it into a response.
+
+    Args:
+        status: 400 to 599.
+        detail: text of the body; the status phrase by default.
+        headers: further headers of the answer.
+    """
+
+    def __init__(self, status: int, detail: str = "", *, headers: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(f"{status} {detail}".rstrip())
+        self.status = status
+        self.detail = detail
+        self.headers = tuple(headers)
+
+
+class InvalidURL(ElioError, ValueError):
+    """A URL that cannot be used.
+
+    Attributes:
+        url: the URL as given.
+    """
+
+    def __init__(self, message: str, *, url: str = "") -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class ConfigurationError(ElioError):
+    """A server or client that cannot start as it was told to. The command line prints it as one sentence."""

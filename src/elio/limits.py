@@ -1,0 +1,87 @@
+"""Every bound of the library, with its unit, its default and the reason for it.
+
+Sizes are bytes, durations seconds as float. ``None`` switches a bound off; it is never the default of anything that a
+peer can fill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of a server or a client. Immutable; ``dataclasses.replace`` makes a changed copy."""
+
+    # -- HTTP head (RFC 9112 2-5): nginx, node and Apache allow 8 to 16 KiB for all of it.
+    max_request_line_size: int = 8 * KIB
+    """Bytes of method, target and version together; over it 414."""
+    max_headers: int = 100
+    """Header lines of one head, trailers included; over it 431."""
+    max_headers_size: int = 32 * KIB
+    """Bytes of all header lines together; over it 431. Large cookies and tokens fit."""
+
+    # -- HTTP body
+    max_body_size: int | None = 10 * MIB
+    """Bytes of a request body; over it 413, as soon as it is announced or reached."""
+    max_body_overhead: int = 16 * KIB
+    """Bytes of chunk framing beyond the data since the last 64 KiB of data (chunk extensions, tiny chunks); over it 413."""
+    body_buffer_size: int = 64 * KIB
+    """Bytes of a request body kept for a handler that does not read; reading from the socket stops above."""
+
+    # -- HTTP time
+    headers_timeout: float | None = 10.0
+    """From the first byte of a request (or the accept of the connection) to the end of its head."""
+    body_timeout: float | None = 30.0
+    """Longest silence inside a request body that a handler waits for."""
+    keep_alive_timeout: float | None = 30.0
+    """Longest silence between two requests of one connection."""
+    tls_handshake_timeout: float = 10.0
+    """For the TLS handshake of an accepted connection."""
+    max_pipelined_requests: int = 16
+    """Requests read ahead on one connection while an earlier one is answered; reading stops above."""
+
+    # -- connections
+    max_connections: int | None = 15_000
+    """Open connections of one server in all; accepting pauses above."""
+    backlog: int = 1024
+    """Connections that the system holds ready for accepting."""
+
+    # -- WebSocket messages
+    max_message_size: int | None = 1 * MIB
+    """Bytes of one message after decompression; over it close code 1009, checked when the frame header announces it."""
+    max_fragments: int | None = 131_072
+    """Fragments of one message: a legal message may have 65,536 fragments of 64 bytes; over it 1008."""
+    max_queue: int = 16
+    """Messages received and not yet taken by the handler; reading from the socket stops above."""
+    max_empty_frames: int | None = 1_000
+    """Frames in a row that carry no data (pings, pongs, empty fragments); over it 1008."""
+
+    # -- WebSocket time
+    open_timeout: float | None = 10.0
+    """For the opening handshake as a whole."""
+    close_timeout: float = 10.0
+    """How long the peer's half of the closing handshake is waited for before the connection is cut."""
+    ping_interval: float | None = 20.0
+    """Silence from the peer after which it is pinged: below the 60 s after which common proxies cut idle connections."""
+    ping_timeout: float | None = 20.0
+    """Silence after such a ping after which the connection is given up with 1006."""
+    accept_delay: float | None = 1.0
+    """A WebSocket handler that has neither accepted nor rejected by then has accepted: quiet feeds still open."""
+
+    # -- sending
+    write_limit: int = 64 * KIB
+    """Bytes queued towards one peer above which ``send`` waits."""
+    send_timeout: float | None = 60.0
+    """A peer that takes no byte for so long while bytes wait for it is cut off."""
+
+    # -- event streams
+    max_event_size: int | None = 1 * MIB
+    """Bytes of one line or of the data of one event that a client accepts."""
+    keep_alive_interval: float | None = 15.0
+    """An event stream on which nothing was sent for so long gets a comment line, so that proxies keep it open."""
