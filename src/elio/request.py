@@ -1,0 +1,229 @@
+"""What a handler is told about a request (RFC 9110 6, 7).
+
+Everything but the head is found out when it is asked for: thousands of these live as long as their WebSockets. Not
+here: routing, multipart forms, sessions, and trust in ``Forwarded`` or ``X-Forwarded-For``: ``client`` is who holds the
+socket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final, NoReturn
+from urllib.parse import unquote
+
+from .body import EMPTY_BODY, Body
+from .cookies import parse_cookies
+from .errors import HTTPError
+from .headers import Headers
+from .http.message import RequestHead
+from .query import Query
+
+__all__ = ["EMPTY_BODY", "Body", "Query", "Request"]
+
+# Only these names reach the codec registry: it imports modules by name, and keeps every unknown one for ever.
+_CHARSETS: Final = {
+    **dict.fromkeys(("utf-8", "utf8"), "utf-8-sig"),
+    **dict.fromkeys(("us-ascii", "ascii"), "ascii"),
+    **dict.fromkeys(("iso-8859-1", "latin1", "latin-1"), "latin-1"),
+    **{name: name for name in ("utf-16", "utf-16le", "utf-16be", "shift_jis", "euc-jp", "euc-kr", "gbk", "gb18030")},
+    **{name: name for name in ("gb2312", "big5", "koi8-r", "koi8-u")},
+    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in range(2, 17) if part != 12},
+    **{f"windows-{page}": f"cp{page}" for page in range(1250, 1259)},
+}
+
+
+class Request:
+    """One request.
+
+    Args:
+        head: method, target, version and headers.
+        body: its body; shared and empty by default.
+        client: the peer as ``"ip:port"`` or ``"[ip]:port"``; empty where there is no address (Unix sockets).
+        server: the own address that was connected to, in the same form.
+        scheme: ``"http"`` or ``"https"``.
+        params: the parameters of the route.
+
+    Attributes:
+        head: as given.
+        client: as given.
+        server: as given.
+        scheme: as given.
+        params: parameters of the route, percent-decoded.
+    """
+
+    __slots__ = ("_body", "_cookies", "_query", "_state", "client", "head", "params", "scheme", "server")
+
+    def __init__(
+        self,
+        head: RequestHead,
+        *,
+        body: Body = EMPTY_BODY,
+        client: str = "",
+        server: str = "",
+        scheme: str = "http",
+        params: dict[str, str] | None = None,
+    ) -> None:
+        self.head = head
+        self.client = client
+        self.server = server
+        self.scheme = scheme
+        self.params: dict[str, str] = {} if params is None else params
+        self._body = body
+        self._query: Query | None = None
+        self._cookies: dict[str, str] | None = None
+        self._state: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.head.method} {self.head.target!r} from {self.client or 'unknown'}>"
+
+    # -- the head -----------------------------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> str:
+        """The method, as the client wrote it: methods are case-sensitive (RFC 9110 9.1)."""
+        return self.head.method
+
+    @property
+    def target(self) -> str:
+        """The request target as it came, usually path and query (RFC 9112 3.2)."""
+        return self.head.target
+
+    @property
+    def http_version(self) -> str:
+        """``"1.0"``, ``"1.1"`` or ``"2"``."""
+        return self.head.http_version
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        return self.head.headers
+
+    @property
+    def raw_path(self) -> str:
+        """The path of the target, still percent-encoded, without the query. What routing works on."""
+        return self.head.origin_target.partition("?")[0]
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded, for people and logs: ``%2F`` and ``/`` look alike in it, unlike in ``params``."""
+        return unquote(self.raw_path)
+
+    @property
+    def query_string(self) -> str:
+        """What is behind the ``?``, as it came."""
+        return self.head.origin_target.partition("?")[2]
+
+    @property
+    def query(self) -> Query:
+        """The fields of the query.
+
+        Raises:
+            HTTPError: 400, too many fields.
+        """
+        if self._query is None:
+            self._query = Query(self.query_string)
+        return self._query
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies; of equal names the first."""
+        if self._cookies is None:
+            self._cookies = parse_cookies(self.head.headers.get_all("cookie"))
+        return self._cookies
+
+    @property
+    def host(self) -> str:
+        """Host and port as the client names them (RFC 9112 3.2.2: an absolute target goes before the header).
+
+        Without either, as HTTP/1.0 allows, the own address.
+        """
+        return self.head.host or self.server
+
+    @property
+    def url(self) -> str:
+        """The absolute URL, for links. It is made of what the client says its host is: trust it as far as that."""
+        return f"{self.scheme}://{self.host}{self.head.origin_target}"
+
+    @property
+    def client_host(self) -> str:
+        """The address of the peer without its port; empty where there is none."""
+        return self.client.rpartition(":")[0].strip("[]")
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body, in lower case and without parameters; empty if none was given."""
+        return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """A place for middleware to leave things for the handler, made when it is first asked for."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    # -- the body -----------------------------------------------------------------------------------------------------
+
+    async def body(self, limit: int | None = None) -> bytes:
+        """The whole body; a second call gives the same bytes. Raises as :meth:`Body.read` does.
+
+        Args:
+            limit: bytes that this handler takes, if fewer than the server does; over it 413.
+        """
+        return await self._body.read(limit)
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """The body in parts, as they arrive. Raises as :meth:`Body.read` does."""
+        return self._body.stream()
+
+    async def text(self, limit: int | None = None) -> str:
+        """The body as text, in the charset of its content type, UTF-8 by default.
+
+        Raises:
+            HTTPError: 415, the charset is not known; 400, the bytes do not fit it; and as :meth:`body`.
+        """
+        charset = _charset(self.headers.get("content-type") or "")
+        codec = _CHARSETS.get(charset)
+        if codec is None:
+            raise HTTPError(415, f"charset {charset!r} is not supported")
+        data = await self.body(limit)
+        try:
+            return data.decode(codec)
+        except UnicodeDecodeError as error:
+            raise HTTPError(400, f"request body is not {charset} at byte {error.start}") from error
+
+    async def json(self, limit: int | None = None) -> Any:
+        """The body as JSON (RFC 8259), whatever its content type says.
+
+        Raises:
+            HTTPError: 400, it is not JSON, or nested too deeply; and as :meth:`body`.
+        """
+        data = await self.body(limit)
+        try:
+            return json.loads(data, parse_constant=_refuse_constant)
+        except RecursionError:
+            raise HTTPError(400, "request body is not usable JSON: nested too deeply") from None
+        except ValueError as error:
+            raise HTTPError(400, f"request body is not JSON: {error}") from error
+
+    async def form(self, limit: int | None = None) -> Query:
+        """The fields of a form sent as ``application/x-www-form-urlencoded``.
+
+        Raises:
+            HTTPError: 415, the body is of another type; 400, too many fields; and as :meth:`body`.
+        """
+        if self.content_type != "application/x-www-form-urlencoded":
+            raise HTTPError(415, "a form must be sent as application/x-www-form-urlencoded")
+        return Query((await self.body(limit)).decode("utf-8", "replace"))
+
+
+def _charset(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower()
+    return "utf-8"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
