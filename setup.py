@@ -1,0 +1,75 @@
+"""Builds the native twins (`src/elio/_twins.py` names them); everything else stands in `pyproject.toml`.
+
+`ELIO_BUILD_NATIVE=1` requires them, `ELIO_BUILD_NATIVE=0` leaves them out. Unset, they are built where a C compiler and
+Cython are at hand, and left out with a warning where not: the package then runs its Python files.
+"""
+
+import os
+import runpy
+import sys
+import warnings
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+HERE = Path(__file__).parent
+SOURCE = HERE / "src"
+MODE = os.environ.get("ELIO_BUILD_NATIVE", "")
+
+DIRECTIVES = {
+    "language_level": 3,
+    # The annotations are for readers and mypy: an `int` may come from the wire, so the .pxd decides what is narrow.
+    "annotation_typing": False,
+    # Arithmetic on C integers raises OverflowError instead of wrapping, wherever a wrong length slipped in.
+    "overflowcheck": True,
+    # None where a typed object is expected raises AttributeError, as in Python, instead of reading address 0.
+    "nonecheck": True,
+    # Indexing of bytes and lists stays checked and negative indexes keep their meaning: both twins are one language.
+    # The hot loops read through pointers whose bounds stand in the source.
+    "boundscheck": True,
+    "wraparound": True,
+    "cdivision": False,
+    # Functions keep their signatures for inspect and docs.
+    "binding": True,
+}
+
+
+def source_of(name: str) -> Path | None:
+    """The file to compile for the module of that name, None where there is nothing to compile."""
+    stem = SOURCE.joinpath(*name.split("."))
+    if stem.with_suffix(".pyx").exists():
+        return stem.with_suffix(".pyx")
+    if stem.with_suffix(".py").exists() and stem.with_suffix(".pxd").exists():
+        return stem.with_suffix(".py")
+    return None
+
+
+def extension(name: str, source: Path) -> Extension:
+    kernels = SOURCE / "elio" / "websocket"
+    return Extension(
+        name,
+        [str(source.relative_to(HERE))],
+        include_dirs=[str(kernels.relative_to(HERE))],
+        depends=[str(header.relative_to(HERE)) for header in kernels.glob("*.h")],
+        extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
+        optional=MODE != "1",
+    )
+
+
+def extensions() -> list[Extension]:
+    if MODE == "0":
+        return []
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        if MODE == "1":
+            raise
+        warnings.warn("Cython is not installed: the native twins are left out", stacklevel=1)
+        return []
+    twins = runpy.run_path(str(SOURCE / "elio" / "_twins.py"))
+    found = [(name, source_of(name)) for name in (*twins["NATIVE"], *twins["TWINS"])]
+    modules = [extension(name, source) for name, source in found if source is not None]
+    return cythonize(modules, compiler_directives=DIRECTIVES, include_path=[str(SOURCE)], build_dir="build/cython")
+
+
+setup(ext_modules=extensions())
