@@ -1,0 +1,225 @@
+"""Heads of HTTP/1.1 messages: bytes to values (RFC 9112 2-6), over httptools (llhttp).
+
+llhttp, without any of its leniencies, checks the bytes: names that are tokens, values without control characters, CRLF
+line ends, no folding, no white space before a colon, one ``Content-Length`` in digits, none together with
+``Transfer-Encoding``. What it lets through and an origin server must not is checked here: the three words of the
+request line and their spacing, the version, the form of the target, ``Host``, and transfer codings.
+
+Not here: bodies (``framing``), and where a head ends in what was received (``http1``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import httptools
+
+from ..errors import LimitExceeded, RemoteProtocolError
+from ..headers import Headers
+from ..limits import Limits
+from .message import RequestHead
+
+__all__ = ["bad_request", "check_head_size", "check_request_line", "parse_fields", "parse_request_head"]
+
+_HTTP_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
+_VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 3986 3.2.2 and 3.2.3: a registered name or IPv4 address, or an IP literal, then perhaps a port. No user name.
+_AUTHORITY: Final = re.compile(
+    rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\])(?::[0-9]*)?"
+)
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?]+)(?:[/?].*)?", re.IGNORECASE)
+# 18 digits fit in 64 bits whatever they are.
+_MAX_LENGTH_DIGITS: Final = 18
+
+
+class _Nothing:
+    """The callbacks of a parser of which only the verdict is wanted."""
+
+
+_NOTHING: Final = _Nothing()
+
+
+def bad_request(message: str, status: int = 400) -> RemoteProtocolError:
+    """What a malformed message comes to."""
+    return RemoteProtocolError(message, status=status)
+
+
+def parse_fields(block: bytes) -> list[tuple[str, str]]:
+    """Split header lines that were checked already, each ended by CRLF, into pairs of name and value."""
+    lines = block.decode("latin-1").split("\r\n")
+    lines.pop()
+    return [(name, value.strip(" \t")) for name, _, value in [line.partition(":") for line in lines]]
+
+
+def check_head_size(line_size: int, headers_size: int, count: int, limits: Limits) -> None:
+    """Compare a head, or what has come of one, with its limits.
+
+    Args:
+        line_size: bytes of the request line, without its CRLF.
+        headers_size: bytes of the header lines with their CRLFs.
+        count: header lines.
+        limits: the bounds.
+
+    Raises:
+        LimitExceeded: with status 414 or 431.
+    """
+    if line_size > limits.max_request_line_size:
+        raise _over("request line", line_size, limits.max_request_line_size, 414)
+    if headers_size > limits.max_headers_size:
+        raise _over("headers", headers_size, limits.max_headers_size, 431)
+    if count > limits.max_headers:
+        message = f"{count} header lines, limit {limits.max_headers}"
+        raise LimitExceeded(message, size=count, limit=limits.max_headers, status=431)
+
+
+def _over(what: str, size: int, limit: int, status: int) -> LimitExceeded:
+    return LimitExceeded(f"{what} of {size} bytes, limit {limit}", size=size, limit=limit, status=status)
+
+
+def check_request_line(line: bytes) -> tuple[bytes, bytes, str]:
+    """Take a request line apart (RFC 9112 3): three words, one space between them.
+
+    Returns:
+        Method, target and version (``"1.1"`` or ``"1.0"``).
+
+    Raises:
+        RemoteProtocolError: with status 505 for another version of HTTP, and 400 for everything else.
+    """
+    words = line.split(b" ")
+    if len(words) != 3:
+        raise bad_request(f"request line {_shown(line)} is not made of three words")
+    method, target, version = words
+    known = _VERSIONS.get(version)
+    if known is None:
+        status = 505 if _HTTP_VERSION.fullmatch(version) else 400
+        raise bad_request(f"HTTP version {_shown(version)} is not supported", status)
+    if _TOKEN.fullmatch(method) is None:
+        raise bad_request(f"method {_shown(method)} is not a token")
+    return method, target, known
+
+
+def _shown(data: bytes) -> str:
+    """What a peer sent, made safe for an error message."""
+    return repr(data[:64])[1:]
+
+
+def parse_request_head(raw: bytes) -> RequestHead:
+    """Parse the head of a request.
+
+    Args:
+        raw: from the first byte of the request line up to and including the empty line.
+
+    Raises:
+        RemoteProtocolError: with status 400, 501 or 505.
+    """
+    line_end = raw.find(b"\r\n")
+    method, target, version = check_request_line(raw[:line_end])
+    _check_syntax(raw)
+    lower = raw.lower()
+    _check_host(lower, version)
+    _check_target(method, target)
+    connection = _tokens(lower, b"\r\nconnection:")
+    if version == "1.1":
+        keep_alive = b"close" not in connection
+        # RFC 9110 7.8: from HTTP/1.0 it must be ignored.
+        upgrade = b"upgrade" in connection and b"\r\nupgrade:" in lower
+    else:
+        keep_alive = b"keep-alive" in connection and b"close" not in connection
+        upgrade = False
+    length, has_body = _body_length(lower, version)
+    return RequestHead(
+        method.decode("ascii"),
+        target.decode("ascii"),
+        version,
+        Headers.from_trusted(parse_fields(raw[line_end + 2 : -2])),
+        keep_alive,
+        upgrade,
+        length,
+        has_body,
+        has_body and version == "1.1" and _value(lower, b"\r\nexpect:") == b"100-continue",
+    )
+
+
+def _check_syntax(raw: bytes) -> None:
+    try:
+        httptools.HttpRequestParser(_NOTHING).feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserInvalidMethodError:
+        raise bad_request("method is not implemented", 501) from None
+    except httptools.HttpParserError as error:
+        raise bad_request(f"malformed head: {error}") from None
+
+
+def _value(lower: bytes, name: bytes) -> bytes | None:
+    """The first value of a header; ``name`` comes as ``b"\\r\\nname:"``."""
+    start = lower.find(name)
+    if start < 0:
+        return None
+    start += len(name)
+    return lower[start : lower.find(b"\r\n", start)].strip(b" \t")
+
+
+def _tokens(lower: bytes, name: bytes) -> list[bytes]:
+    """The items of a comma-separated list over all the lines of a header."""
+    items: list[bytes] = []
+    start = lower.find(name)
+    while start >= 0:
+        end = lower.find(b"\r\n", start + 2)
+        items += [item.strip(b" \t") for item in lower[start + len(name) : end].split(b",")]
+        start = lower.find(name, end)
+    return items
+
+
+def _check_host(lower: bytes, version: str) -> None:
+    """RFC 9112 3.2: exactly one in HTTP/1.1, at most one in HTTP/1.0, and nothing in it that is no authority."""
+    count = lower.count(b"\r\nhost:")
+    if count > 1 or (count == 0 and version == "1.1"):
+        raise bad_request(f"{count} Host headers")
+    if count and _AUTHORITY.fullmatch(host := _value(lower, b"\r\nhost:") or b"") is None:
+        raise bad_request(f"invalid Host header {_shown(host)}")
+
+
+def _check_target(method: bytes, target: bytes) -> None:
+    """RFC 9112 3.2: the four forms of a target."""
+    if method == b"CONNECT":
+        # RFC 9110 9.3.6: this is an origin server. The extended CONNECT of RFC 8441 exists in HTTP/2 only.
+        raise bad_request("CONNECT is not implemented", 501)
+    if b"#" in target:
+        raise bad_request(f"request target {_shown(target)} has a fragment")
+    if target[0] == 0x2F:
+        return
+    if target == b"*":
+        if method != b"OPTIONS":
+            raise bad_request("asterisk form with another method than OPTIONS")
+        return
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None or _AUTHORITY.fullmatch(match[1]) is None or match[1][:1] == b":":
+        raise bad_request(f"invalid request target {_shown(target)}")
+
+
+def _body_length(lower: bytes, version: str) -> tuple[int | None, bool]:
+    """How the body is delimited (RFC 9112 6.3): its length if that is announced, and whether there is one."""
+    if b"\r\ntransfer-encoding:" in lower:
+        _check_transfer_coding(_tokens(lower, b"\r\ntransfer-encoding:"), version)
+        return None, True
+    value = _value(lower, b"\r\ncontent-length:")
+    if value is None:
+        return None, False
+    digits = value.lstrip(b"0")
+    if len(digits) > _MAX_LENGTH_DIGITS:
+        raise bad_request(f"Content-Length {_shown(value)} is beyond all bounds", 413)
+    length = int(digits or b"0")
+    return (length, True) if length else (0, False)
+
+
+def _check_transfer_coding(codings: list[bytes], version: str) -> None:
+    """RFC 9112 6.1: ``chunked`` alone is implemented, and HTTP/1.0 has no transfer codings."""
+    if version == "1.0":
+        raise bad_request("Transfer-Encoding in HTTP/1.0")
+    if codings[-1] != b"chunked":
+        raise bad_request("Transfer-Encoding does not end in chunked")
+    if len(codings) != 1:
+        raise bad_request(f"transfer coding {_shown(codings[0])} is not implemented", 501)

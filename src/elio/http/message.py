@@ -1,0 +1,171 @@
+"""What HTTP messages are made of, whatever carries them: heads, the end of a body, reason phrases and dates (RFC 9110).
+
+Not here: how they look on the wire (``head``, ``framing``, ``response``), and what single headers mean to a handler.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from ..headers import Headers
+
+__all__ = [
+    "END_OF_BODY",
+    "EndOfBody",
+    "RequestHead",
+    "ResponseHead",
+    "http_date",
+    "may_have_body",
+    "parse_http_date",
+    "reason_phrase",
+]
+
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# RFC 9110 5.6.7: the one form that is sent, and two obsolete ones that must be understood.
+_IMF_FIXDATE: Final = re.compile(
+    r"[A-Z][a-z]{2}, (?P<day>[0-9]{2}) (?P<month>[A-Z][a-z]{2}) (?P<year>[0-9]{4}) (?P<time>[0-9:]{8}) GMT"
+)
+_RFC850: Final = re.compile(
+    r"[A-Z][a-z]{5,8}, (?P<day>[0-9]{2})-(?P<month>[A-Z][a-z]{2})-(?P<year>[0-9]{2}) (?P<time>[0-9:]{8}) GMT"
+)
+_ASCTIME: Final = re.compile(
+    r"[A-Z][a-z]{2} (?P<month>[A-Z][a-z]{2}) (?P<day>[ 0-9][0-9]) (?P<time>[0-9:]{8}) (?P<year>[0-9]{4})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """The head of a request: the request line and the header lines (RFC 9112 3, 5).
+
+    Attributes:
+        method: as sent; methods are case-sensitive.
+        target: the request target as sent: origin form, absolute form, or ``*`` (RFC 9112 3.2).
+        http_version: ``"1.1"`` or ``"1.0"``; HTTP/2 says ``"2"``.
+        headers: the header lines, in order.
+        keep_alive: whether the client wants the connection kept open (RFC 9112 9.3).
+        upgrade: whether it asks for another protocol: ``Upgrade`` together with the token in ``Connection``.
+        content_length: bytes of the body as announced; ``None`` if they are not, or if there is no body.
+        has_body: whether a body follows. It may turn out to be empty if it is chunked.
+        expects_continue: whether the client waits for ``100 Continue`` before it sends the body (RFC 9110 10.1.1).
+    """
+
+    method: str
+    target: str
+    http_version: str
+    headers: Headers
+    keep_alive: bool = True
+    upgrade: bool = False
+    content_length: int | None = None
+    has_body: bool = False
+    expects_continue: bool = False
+
+    @property
+    def host(self) -> str:
+        """The authority that is asked: that of an absolute target, else the ``Host`` header (RFC 9112 3.2.2)."""
+        authority = self.target.partition("://")[2].partition("?")[0].partition("/")[0] if self._is_absolute else ""
+        return authority or self.headers.get("host") or ""
+
+    @property
+    def origin_target(self) -> str:
+        """Path and query of the target, also of an absolute one; ``*`` stays as it is."""
+        if not self._is_absolute:
+            return self.target
+        rest = self.target.partition("://")[2]
+        start = re.search(r"[/?]", rest)
+        if start is None:
+            return "/"
+        path = rest[start.start() :]
+        return path if path[0] == "/" else "/" + path
+
+    @property
+    def _is_absolute(self) -> bool:
+        return self.target[:1] not in ("/", "*", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """The head of a response: the status line and the header lines (RFC 9112 4, 5).
+
+    Attributes:
+        status: three digits.
+        reason: the reason phrase as sent, possibly empty.
+        http_version: ``"1.1"`` or ``"1.0"``.
+        headers: the header lines, in order.
+        keep_alive: whether the connection can be used again after this response.
+        content_length: bytes of the body as announced; ``None`` if they are not, or if there is no body.
+    """
+
+    status: int
+    reason: str
+    http_version: str
+    headers: Headers
+    keep_alive: bool = True
+    content_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfBody:
+    """The message is complete. A message without a body has this event too, right behind its head.
+
+    Attributes:
+        trailers: the trailer fields of a chunked body (RFC 9112 7.1.2), ``None`` if there were none.
+    """
+
+    trailers: Headers | None = None
+
+
+END_OF_BODY: Final = EndOfBody()
+
+
+def may_have_body(status: int) -> bool:
+    """Whether a response with this status may have a body at all: not 1xx, 204 and 304 (RFC 9112 6.3)."""
+    return status >= 200 and status not in (204, 304)
+
+
+def reason_phrase(status: int) -> str:
+    """The reason phrase of a status; empty for one that is not registered."""
+    return _PHRASES.get(status, "")
+
+
+def http_date(now: float) -> str:
+    """A date for headers, in the form that is sent (RFC 9110 5.6.7).
+
+    Args:
+        now: seconds since 1970, as ``time.time()`` gives them; fractions are dropped.
+
+    Returns:
+        Such as ``Sun, 06 Nov 1994 08:49:37 GMT``.
+    """
+    at = datetime.datetime.fromtimestamp(int(now), datetime.UTC)
+    day, month = _WEEKDAYS[at.weekday()], _MONTHS[at.month - 1]
+    return f"{day}, {at.day:02} {month} {at.year:04} {at.hour:02}:{at.minute:02}:{at.second:02} GMT"
+
+
+def parse_http_date(text: str) -> float | None:
+    """Read a date in any of the three forms of RFC 9110 5.6.7.
+
+    Two-digit years mean 1970 to 2069. The name of the weekday is not compared with the date.
+
+    Returns:
+        Seconds since 1970, or ``None`` for anything that is no date.
+    """
+    match = _IMF_FIXDATE.fullmatch(text) or _RFC850.fullmatch(text) or _ASCTIME.fullmatch(text)
+    if match is None:
+        return None
+    year = int(match["year"])
+    if len(match["year"]) == 2:
+        year += 1900 if year >= 70 else 2000
+    try:
+        hour, minute, second = (int(part) for part in match["time"].split(":"))
+        month = _MONTHS.index(match["month"]) + 1
+        # A leap second (60) is read as the last second of its minute.
+        at = datetime.datetime(year, month, int(match["day"]), hour, minute, min(second, 59), tzinfo=datetime.UTC)
+    except ValueError:
+        return None
+    return at.timestamp()

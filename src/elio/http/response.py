@@ -1,0 +1,210 @@
+"""Responses as an HTTP/1.1 server sends them: status line, framing headers, body (RFC 9112 4, 6, 7, 9).
+
+Nothing reaches the wire unchecked: status, header lines, and the number of body bytes that was announced.
+
+Not here: when a response may be sent (``http1``), and what headers a response should have otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import InvalidHeader, LocalProtocolError
+from ..headers import Headers
+from .message import may_have_body, reason_phrase
+
+__all__ = ["ResponseWriter"]
+
+_STATUS_LINES: Final[dict[int, bytes]] = {}
+
+
+def _status_line(status: int) -> bytes:
+    """The version is ours, whatever the client's was (RFC 9110 6.2)."""
+    line = _STATUS_LINES.get(status)
+    if line is None:
+        if not 100 <= status <= 599:
+            raise LocalProtocolError(f"status {status}, allowed are 100 to 599")
+        line = _STATUS_LINES[status] = f"HTTP/1.1 {int(status)} {reason_phrase(status)}\r\n".encode("ascii")
+    return line
+
+
+def _encode_headers(headers: Headers) -> bytes:
+    """Encode, and see for the last time that there are as many lines as headers."""
+    count = len(headers)
+    try:
+        block = headers.encode()
+    except UnicodeEncodeError:
+        raise InvalidHeader("header with a character beyond Latin-1") from None
+    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
+        raise InvalidHeader("header with CR, LF or NUL")
+    return block
+
+
+class ResponseWriter:
+    """Writes the responses of one connection, one after the other.
+
+    Attributes:
+        begun: whether the head of the present response was written.
+        complete: whether the present response is complete.
+        keep_alive: whether the connection can be used after it.
+    """
+
+    __slots__ = ("_chunked", "_head_only", "_out", "_remaining", "begun", "complete", "keep_alive")
+
+    def __init__(self) -> None:
+        self._out: list[bytes] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Prepare for the next response."""
+        self.begun = False
+        self.complete = False
+        self.keep_alive = True
+        self._head_only = False
+        self._chunked = False
+        self._remaining: int | None = 0  # body bytes still to be sent; None if their number is not announced
+
+    def write_informational(self, status: int, headers: Headers | None) -> None:
+        """Write an interim response (RFC 9110 15.2)."""
+        if self.begun:
+            raise LocalProtocolError(f"status {status} after the response was begun")
+        if not 100 <= status <= 199 or status == 101:
+            raise LocalProtocolError(f"status {status} is not an interim one")
+        block = _encode_headers(headers) if headers is not None else b""
+        self._out.append(_status_line(status) + block + b"\r\n")
+
+    def write_head(
+        self,
+        status: int,
+        headers: Headers,
+        *,
+        body_size: int | None,
+        head_only: bool,
+        keep_alive: bool,
+        old_client: bool,
+        date: str,
+    ) -> None:
+        """Write the head of a response and choose how its body is delimited.
+
+        Args:
+            status: 200 to 599, or 101.
+            headers: what is there already is not added again.
+            body_size: bytes of the body; ``None`` if that is not known yet.
+            head_only: the answer to HEAD: announces a body and has none.
+            keep_alive: whether the connection is to be kept; the headers or the framing may decide against it.
+            old_client: whether the client speaks HTTP/1.0.
+            date: the ``Date`` header; empty for none.
+
+        Raises:
+            LocalProtocolError: nothing was written.
+        """
+        line = _status_line(status)
+        given = _framing_headers(headers)
+        no_body = head_only or not may_have_body(status)
+        size = _announced_size(status, given, body_size, no_body=no_body)
+        chunked = size is None and not no_body and not old_client
+        if b"transfer-encoding" in given and not chunked:
+            raise LocalProtocolError("Transfer-Encoding with a body that is not chunked")
+        if b"close" in given or (size is None and not no_body and old_client):
+            keep_alive = False
+        parts = [line, _encode_headers(headers)]
+        if date and b"date" not in given:
+            parts.append(b"Date: %b\r\n" % date.encode("ascii"))
+        if chunked and b"transfer-encoding" not in given:
+            parts.append(b"Transfer-Encoding: chunked\r\n")
+        elif size is not None and b"content-length" not in given and may_have_body(status):
+            parts.append(b"Content-Length: %d\r\n" % size)
+        if status != 101:
+            parts.append(_connection_line(given, keep_alive=keep_alive, old_client=old_client))
+        parts.append(b"\r\n")
+        self._out.append(b"".join(parts))
+        self.begun = True
+        self.keep_alive = keep_alive
+        self._head_only = no_body
+        self._chunked = chunked
+        self._remaining = size
+
+    def write_body(self, data: bytes | bytearray | memoryview) -> None:
+        """Write body data; nothing is written if the response has no body."""
+        if not self.begun or self.complete:
+            raise LocalProtocolError("body data outside a response")
+        size = len(data)
+        if self._head_only or not size:
+            return
+        if self._chunked:
+            self._out.append(b"%x\r\n%b\r\n" % (size, bytes(data)))
+            return
+        if self._remaining is not None:
+            if size > self._remaining:
+                raise LocalProtocolError(f"body data of {size} bytes, {self._remaining} are left of what was announced")
+            self._remaining -= size
+        self._out.append(bytes(data))
+
+    def write_end(self) -> None:
+        """Complete the response."""
+        if not self.begun or self.complete:
+            raise LocalProtocolError("end of a body outside a response")
+        if self._remaining and not self._head_only:
+            raise LocalProtocolError(f"{self._remaining} bytes are missing of the body that was announced")
+        if self._chunked:
+            self._out.append(b"0\r\n\r\n")
+        self.complete = True
+
+    def data_to_send(self) -> bytes:
+        """Everything written since the last call, as one object."""
+        out = self._out
+        if not out:
+            return b""
+        self._out = []
+        return out[0] if len(out) == 1 else b"".join(out)
+
+
+_NAMES: Final = {
+    "content-length": b"content-length",
+    "transfer-encoding": b"transfer-encoding",
+    "connection": b"connection",
+    "date": b"date",
+}
+
+
+def _framing_headers(headers: Headers) -> dict[bytes, str]:
+    """The headers that have a say in framing; ``close`` and ``keep-alive`` stand for these tokens in Connection."""
+    given: dict[bytes, str] = {}
+    for name, value in headers.items():
+        key = _NAMES.get(name.lower())
+        if key is None:
+            continue
+        if key == b"connection":
+            for token in value.lower().split(","):
+                given[token.strip(" \t").encode("latin-1")] = ""
+        elif key in given:
+            raise LocalProtocolError(f"two {name} headers")
+        given[key] = value
+    return given
+
+
+def _announced_size(status: int, given: dict[bytes, str], body_size: int | None, *, no_body: bool) -> int | None:
+    """Bytes of the body as announced by the argument, by Content-Length, or by both alike."""
+    value = given.get(b"content-length")
+    if value is not None:
+        if not (value.isascii() and value.isdigit()):
+            raise LocalProtocolError(f"Content-Length {value!r} is not a number")
+        if not may_have_body(status) and status != 304:
+            raise LocalProtocolError(f"Content-Length with status {status}")
+        if body_size is None:
+            body_size = int(value)
+        elif int(value) != body_size and not no_body:
+            raise LocalProtocolError(f"Content-Length {value} with a body of {body_size} bytes")
+    if body_size and not may_have_body(status) and status != 304:
+        raise LocalProtocolError(f"body with status {status}")
+    coding = given.get(b"transfer-encoding")
+    if coding is not None and (value is not None or coding.lower() != "chunked"):
+        raise LocalProtocolError(f"Transfer-Encoding {coding!r}")
+    return body_size
+
+
+def _connection_line(given: dict[bytes, str], *, keep_alive: bool, old_client: bool) -> bytes:
+    """What Connection must say beyond what the headers say (RFC 9112 9.3, 9.6)."""
+    if not keep_alive:
+        return b"" if b"close" in given else b"Connection: close\r\n"
+    return b"Connection: keep-alive\r\n" if old_client and b"keep-alive" not in given else b""
