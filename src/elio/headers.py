@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from .errors import InvalidHeader
 
-__all__ = ["Headers", "HeadersLike", "check_header", "is_token", "parse_list"]
+__all__ = ["Headers", "HeadersLike", "check_header", "is_token", "parse_list", "split_unquoted"]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 9110 5.5: visible characters, space, tab and obs-text; no other control character.
@@ -172,21 +172,26 @@ HeadersLike: TypeAlias = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 
 def parse_list(value: str) -> list[str]:
     """Split a comma-separated list and drop empty items (RFC 9110 5.6.1). Quoted commas do not split."""
-    if '"' not in value:
-        return [item for part in value.split(",") if (item := part.strip(" \t"))]
-    items: list[str] = []
+    return [item for part in split_unquoted(value, ",") if (item := part.strip(" \t"))]
+
+
+def split_unquoted(text: str, separator: str) -> list[str]:
+    """Split at every separator outside quoted strings (RFC 9110 5.6.4); white space, quotes and backslashes stay."""
+    if '"' not in text:
+        return text.split(separator)
+    parts: list[str] = []
     start = 0
     quoted = False
     escaped = False
-    for index, char in enumerate(value):
+    for index, char in enumerate(text):
         if escaped:
             escaped = False
         elif quoted and char == "\\":
             escaped = True
         elif char == '"':
             quoted = not quoted
-        elif char == "," and not quoted:
-            items.append(value[start:index])
+        elif char == separator and not quoted:
+            parts.append(text[start:index])
             start = index + 1
-    items.append(value[start:])
-    return [item for part in items if (item := part.strip(" \t"))]
+    parts.append(text[start:])
+    return parts
