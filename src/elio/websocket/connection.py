@@ -1,0 +1,387 @@
+"""One WebSocket connection after its opening handshake, without I/O (RFC 6455 5 to 7), either side.
+
+Bytes of the peer go in by ``receive_data`` and come out as events; what is sent goes in by ``send_...`` and comes out
+as bytes by ``data_to_send``, which has to be asked after every call of either kind. Pongs, the answer to a close frame
+and the close frame for a violation queue by themselves.
+
+Not here: the opening handshake, time, sockets. The connection never waits and closes nothing; ``next_step`` says what
+is to be done with TCP.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from .codes import CloseCode, Opcode
+from .frame import encode_frame
+from .mask import masking_keys
+from .message import Close, Deflate, Event, MessageDecoder, Ping, encode_close
+
+__all__ = ["Connection", "NextStep", "Role", "State"]
+
+_CONTINUATION: Final = int(Opcode.CONTINUATION)
+_TEXT: Final = int(Opcode.TEXT)
+_BINARY: Final = int(Opcode.BINARY)
+_CLOSE: Final = int(Opcode.CLOSE)
+_PING: Final = int(Opcode.PING)
+_PONG: Final = int(Opcode.PONG)
+
+# With so many frames unsent, only the pong for the latest ping is kept: no peer can fill memory with pings.
+_MAX_FRAMES_BEFORE_PONG: Final = 128
+
+
+class Role(Enum):
+    """Which side this is."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class State(Enum):
+    """How far the closing handshake is (RFC 6455 7.1)."""
+
+    OPEN = "open"
+    """Messages go both ways."""
+    CLOSING = "closing"
+    """We have sent a close frame; messages of the peer may still come before its own."""
+    CLOSED = "closed"
+    """Nothing more is sent or received: both close frames have passed, the connection has failed, or TCP has ended."""
+
+
+class NextStep(Enum):
+    """What is to be done with TCP once everything in ``data_to_send`` is out."""
+
+    CONTINUE = "continue"
+    """Go on reading."""
+    WAIT = "wait"
+    """Read on, and drop it, until the server closes TCP; for a while only (RFC 6455 7.1.1)."""
+    CLOSE = "close"
+    """Close TCP now."""
+
+
+class Connection:
+    """The state of one connection.
+
+    Args:
+        role: which side this is.
+        deflate: permessage-deflate, if it was negotiated.
+        max_message_size: bytes of one received message after decompression; 1009 as soon as a header announces more.
+        max_fragments: fragments of one received message; over it 1008.
+        max_empty_frames: pings, unasked pongs and empty fragments in a row; over it 1008. See ``reset_empty_frames``.
+        burst: frames that one call of ``receive_data`` handles at most.
+        burst_size: bytes of payload, inflated, after which a call of ``receive_data`` stops.
+
+    Attributes:
+        role: which side this is.
+        state: how far the closing handshake is.
+        close_sent: the close frame that was queued by us, if any.
+        close_received: the close frame of the peer, if any.
+        error: the violation that failed the connection, if any.
+    """
+
+    __slots__ = (
+        "_burst",
+        "_burst_size",
+        "_deflate",
+        "_eof",
+        "_is_client",
+        "_last_pong",
+        "_messages",
+        "_out",
+        "_sending",
+        "_sending_compressed",
+        "close_received",
+        "close_sent",
+        "error",
+        "role",
+        "state",
+    )
+
+    def __init__(
+        self,
+        role: Role,
+        *,
+        deflate: Deflate | None = None,
+        max_message_size: int | None = 1024 * 1024,
+        max_fragments: int | None = 131_072,
+        max_empty_frames: int | None = 1_000,
+        burst: int = 64,
+        burst_size: int = 64 * 1024,
+    ) -> None:
+        self.role = role
+        self.state = State.OPEN
+        self.close_sent: Close | None = None
+        self.close_received: Close | None = None
+        self.error: RemoteProtocolError | None = None
+        self._is_client = role is Role.CLIENT
+        self._deflate = deflate
+        self._burst = burst
+        self._burst_size = burst_size
+        self._messages = MessageDecoder(
+            masked=role is Role.SERVER,
+            deflate=deflate,
+            max_message_size=max_message_size,
+            max_fragments=max_fragments,
+            max_empty_frames=max_empty_frames,
+        )
+        self._out: list[bytes] | None = None
+        self._last_pong = -1
+        self._sending = 0
+        self._sending_compressed = False
+        self._eof = False
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.role.value}, {self.state.value}>"
+
+    # -- receiving ---------------------------------------------------------------------------------------------------
+
+    @property
+    def more(self) -> bool:
+        """Whether input is left that the last call did not come to.
+
+        Call ``receive_data(b"")`` for it when there is room for more events, and read nothing from the socket before.
+        """
+        return self._messages.more
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Take bytes of the peer.
+
+        Args:
+            data: what was read; empty to go on after ``more``.
+
+        Returns:
+            What they complete, in order: messages (``str`` and ``bytes``), pings, pongs, a close frame, a violation.
+            The last two come in a list of their own (after ``more``), so that what the caller sends in return for
+            earlier messages goes out before the close frame that answers them; whatever follows them is dropped.
+            Call ``data_to_send`` next.
+        """
+        events: list[Event] = []
+        if self._messages.receive(data, events, self._burst, self._burst_size):
+            self._answer(events)
+        if self._eof and not self._messages.more:
+            self._end()
+        return events
+
+    def receive_eof(self) -> list[Event]:
+        """Take the end of the TCP stream.
+
+        Returns:
+            As ``receive_data``. Once there is no ``more``, the state is ``CLOSED``; without a close frame of the peer
+            the close code is then 1006.
+        """
+        self._eof = True
+        return self.receive_data(b"")
+
+    def reset_empty_frames(self) -> None:
+        """Count frames without data from 0 again.
+
+        Call it at intervals (with every keep-alive ping, say), so that the pings of a quiet but healthy peer do not add
+        up to a flood in the course of hours.
+        """
+        self._messages.empty_frames = 0
+
+    def _answer(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Ping):
+                self._queue_pong(event.payload)
+            elif isinstance(event, Close):
+                self._receive_close(event)
+            elif isinstance(event, RemoteProtocolError):
+                self._fail(event)
+
+    def _receive_close(self, close: Close) -> None:
+        """Answer with a close frame of the same code, unless one was sent (RFC 6455 5.5.1)."""
+        self.close_received = close
+        if self.close_sent is None:
+            self._queue_close(Close(close.code))
+        self.state = State.CLOSED
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        """Send a close frame, unless one was sent, and receive no more (RFC 6455 7.1.7)."""
+        self.error = error
+        if self.close_sent is None:
+            self._queue_close(Close(error.close_code, _cut_reason(str(error))))
+        self.state = State.CLOSED
+
+    def _end(self) -> None:
+        self.state = State.CLOSED
+        self._messages.stop()
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    def send_text(self, text: str) -> None:
+        """Queue a text message in one frame.
+
+        Raises:
+            LocalProtocolError: the connection is not open, a fragmented message is not finished, or the text has lone
+                surrogates.
+        """
+        self._send_message(_TEXT, _encode_text(text))
+
+    def send_binary(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue a binary message in one frame.
+
+        Raises:
+            LocalProtocolError: the connection is not open, or a fragmented message is not finished.
+        """
+        self._send_message(_BINARY, _as_bytes(data))
+
+    def send_fragment(self, data: str | bytes | bytearray | memoryview, *, last: bool) -> None:
+        """Queue the next fragment of a message (RFC 6455 5.4).
+
+        Until the last one is queued, no other message can be sent; pings, pongs and a close frame can.
+
+        Args:
+            data: ``str`` for a text message, bytes-like for a binary one, the same for all fragments.
+            last: whether the message ends here.
+
+        Raises:
+            LocalProtocolError: the connection is not open, the kind is not that of the first fragment, or the text has
+                lone surrogates.
+        """
+        self._check_open()
+        opcode = _TEXT if isinstance(data, str) else _BINARY
+        if self._sending not in (0, opcode):
+            raise LocalProtocolError("fragments of one message must be all text or all binary")
+        payload = _encode_text(data) if isinstance(data, str) else _as_bytes(data)
+        first = not self._sending
+        deflate = self._deflate
+        if first:
+            self._sending_compressed = deflate is not None and not (last and len(payload) < deflate.threshold)
+        if deflate is not None and self._sending_compressed:
+            payload = deflate.compress_fragment(payload, last=last)
+        rsv1 = first and self._sending_compressed
+        self._queue(opcode if first else _CONTINUATION, payload, fin=last, rsv1=rsv1)
+        self._sending = 0 if last else opcode
+
+    def send_ping(self, payload: bytes = b"") -> None:
+        """Queue a ping (RFC 6455 5.5.2).
+
+        Raises:
+            LocalProtocolError: the connection is not open, or the payload has more than 125 bytes.
+        """
+        self._check_open()
+        self._queue(_PING, payload)
+        self._messages.pongs_expected += 1
+
+    def send_pong(self, payload: bytes = b"") -> None:
+        """Queue a pong that nobody asked for (RFC 6455 5.5.3); those for pings queue by themselves.
+
+        Raises:
+            LocalProtocolError: the connection is not open, or the payload has more than 125 bytes.
+        """
+        self._check_open()
+        self._queue(_PONG, payload)
+
+    def send_close(self, code: int | None = CloseCode.NORMAL, reason: str = "") -> None:
+        """Queue a close frame and begin the closing handshake (RFC 6455 7.1.2). Messages of the peer may still come.
+
+        Args:
+            code: 1000-1003, 1007-1014 or 3000-4999; None for a close frame without a code.
+            reason: at most 123 bytes of UTF-8.
+
+        Raises:
+            LocalProtocolError: the connection is not open, or the code or the reason may not be sent.
+        """
+        self._check_open()
+        self._queue_close(Close(CloseCode.NO_STATUS if code is None else code, reason))
+        self.state = State.CLOSING
+
+    def data_to_send(self) -> bytes:
+        """Everything that was queued since the last call, for the wire; ``b""`` if nothing was."""
+        out = self._out
+        if out is None:
+            return b""
+        self._out = None
+        self._last_pong = -1
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _check_open(self) -> None:
+        if self.state is not State.OPEN:
+            raise LocalProtocolError(f"nothing can be sent: the connection is {self.state.value}")
+
+    def _send_message(self, opcode: int, payload: bytes | memoryview) -> None:
+        if self.state is not State.OPEN:
+            self._check_open()
+        if self._sending:
+            raise LocalProtocolError("a fragmented message is not finished")
+        deflate = self._deflate
+        if deflate is None or len(payload) < deflate.threshold:
+            self._queue(opcode, payload)
+        else:
+            self._queue(opcode, deflate.compress(payload), rsv1=True)
+
+    def _queue(self, opcode: int, payload: bytes | memoryview, fin: bool = True, rsv1: bool = False) -> None:
+        key = masking_keys.next_key() if self._is_client else None
+        frame = encode_frame(opcode, payload, fin=fin, rsv1=rsv1, masking_key=key)
+        if self._out is None:
+            self._out = [frame]
+        else:
+            self._out.append(frame)
+
+    def _queue_close(self, close: Close) -> None:
+        code = None if close.code == CloseCode.NO_STATUS else close.code
+        self._queue(_CLOSE, encode_close(code, close.reason))
+        self.close_sent = close
+
+    def _queue_pong(self, payload: bytes) -> None:
+        """Queue a pong, in place of the last one where too much waits to be sent already (RFC 6455 5.5.3)."""
+        self._queue(_PONG, payload)
+        out = self._out
+        if out is None or len(out) <= _MAX_FRAMES_BEFORE_PONG:
+            return
+        if self._last_pong < 0:
+            self._last_pong = len(out) - 1
+        else:
+            out[self._last_pong] = out.pop()
+
+    # -- how it ended ------------------------------------------------------------------------------------------------
+
+    @property
+    def close_code(self) -> int | None:
+        """The close code of the connection (RFC 6455 7.1.5): that of the peer's close frame, 1005 if it has none.
+
+        1006 if the connection ended without a close frame of the peer; None as long as it has not ended.
+        """
+        if self.close_received is not None:
+            return self.close_received.code
+        return CloseCode.ABNORMAL if self.state is State.CLOSED else None
+
+    @property
+    def close_reason(self) -> str:
+        """The close reason of the connection (RFC 6455 7.1.6): that of the peer's close frame."""
+        return "" if self.close_received is None else self.close_received.reason
+
+    @property
+    def closed_cleanly(self) -> bool:
+        """Whether the closing handshake was completed (RFC 6455 7.1.4)."""
+        return self.close_received is not None and self.close_sent is not None
+
+    @property
+    def next_step(self) -> NextStep:
+        """What is to be done with TCP once ``data_to_send`` is out: the server closes first (RFC 6455 7.1.1)."""
+        if self.state is not State.CLOSED:
+            return NextStep.CONTINUE
+        return NextStep.WAIT if self._is_client and not self._eof else NextStep.CLOSE
+
+
+def _encode_text(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"text is not UTF-8: {error.reason} at {error.start}") from None
+
+
+def _as_bytes(data: bytes | bytearray | memoryview) -> bytes | memoryview:
+    """The same bytes, as something that has a length in bytes."""
+    if isinstance(data, bytes):
+        return data
+    view = memoryview(data)
+    return view.cast("B") if view.c_contiguous else view.tobytes()
+
+
+def _cut_reason(text: str) -> str:
+    """As much of the text as fits into a close frame."""
+    return text.encode(errors="replace")[:123].decode(errors="ignore")
