@@ -162,7 +162,7 @@ class Body:
             ConcurrencyError: another task is reading.
         """
         if self._data is None:
-            self._check_whole()
+            self._check_alone()
             self._check_limit(limit)
             await self._collect(limit)
             self._data = bytes(self._buffer)
@@ -207,19 +207,22 @@ class Body:
     async def _collect(self, limit: int | None) -> None:
         self._collecting = True
         try:
+            self._check_whole()
             self._unpause()
             while not self._eof:
                 await self._wait_for_more()
                 self._check_limit(limit)
+            self._check_whole()
         finally:
             self._collecting = False
             self._regulate()
 
     async def _next(self) -> bytes:
         """The next part; empty at the end."""
-        if self._discarding:
-            raise LocalProtocolError("the request body was discarded")
+        self._check_alone()
         while not self._buffer:
+            if self._discarding:
+                raise LocalProtocolError("the request body was discarded already")
             if self._eof:
                 return b""
             await self._wait_for_more()
@@ -239,8 +242,6 @@ class Body:
         await self._wait()
 
     async def _wait(self) -> None:
-        if self._waiter is not None:
-            raise ConcurrencyError("two tasks read one request body at the same time")
         self._waiter = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._timeout):
@@ -249,6 +250,10 @@ class Body:
             raise HTTPError(408, f"nothing of the request body came for {self._timeout:g} seconds") from None
         finally:
             self._waiter = None
+
+    def _check_alone(self) -> None:
+        if self._collecting or self._waiter is not None:
+            raise ConcurrencyError("two tasks read one request body at the same time")
 
     def _check_whole(self) -> None:
         if self._discarding or self._streamed:

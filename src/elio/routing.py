@@ -207,19 +207,17 @@ class RouteTable(Generic[T]):
             if target is not None:
                 return Match(target.endpoint, {}, target.pattern)
         segments = _split(path)
-        tables = list(_walk(self._root, segments, 0))
-        for table in tables:
+        seen: set[str | Kind] = set()
+        for table in _walk(self._root, segments, 0):
             target = table.get(key) or (table.get("GET") if key == "HEAD" else None)
             if target is not None:
                 return Match(target.endpoint, _params(target, segments), target.pattern)
+            seen.update(table)
         if websocket:
             return NOT_FOUND
-        if path == "*" and method == "OPTIONS":
-            return Options(_allow(method for route in self._routes for method in _http_methods(route)))
-        allow = _allow(key for table in tables for key in table if isinstance(key, str))
-        if not allow:
-            return NOT_FOUND
-        return Options(allow) if method == "OPTIONS" else MethodNotAllowed(allow)
+        if path == "*":
+            seen = {method for route in self._routes if not isinstance(route.methods, Kind) for method in route.methods}
+        return _without_endpoint(method, seen)
 
 
 def join_prefix(prefix: str, pattern: str) -> str:
@@ -361,14 +359,12 @@ def _params(target: _Target[T], segments: list[str]) -> dict[str, str]:
     return params
 
 
-def _allow(methods: Iterable[str]) -> tuple[str, ...]:
-    found = set(methods)
+def _without_endpoint(method: str, seen: set[str | Kind]) -> NotFound | MethodNotAllowed | Options:
+    """What a path is answered with that has these methods, but not the one that is asked for."""
+    found = {key for key in seen if isinstance(key, str)}
     if not found:
-        return ()
+        return NOT_FOUND
     if "GET" in found:
         found.add("HEAD")
-    return tuple(sorted(found | {"OPTIONS"}))
-
-
-def _http_methods(route: Route[T]) -> tuple[str, ...]:
-    return () if isinstance(route.methods, Kind) else route.methods
+    allow = tuple(sorted(found | {"OPTIONS"}))
+    return Options(allow) if method == "OPTIONS" else MethodNotAllowed(allow)
