@@ -17,9 +17,9 @@ from ..errors import LocalProtocolError, RemoteProtocolError
 from .codes import CloseCode, Opcode
 from .frame import encode_frame
 from .mask import masking_keys
-from .message import Close, Deflate, Event, MessageDecoder, Ping, encode_close
+from .message import Close, Deflate, Event, MessageDecoder, Ping, Pong, encode_close
 
-__all__ = ["Connection", "NextStep", "Role", "State"]
+__all__ = ["Close", "Connection", "Event", "NextStep", "Ping", "Pong", "Role", "State"]
 
 _CONTINUATION: Final = int(Opcode.CONTINUATION)
 _TEXT: Final = int(Opcode.TEXT)
@@ -173,6 +173,11 @@ class Connection:
         """
         self._eof = True
         return self.receive_data(b"")
+
+    @property
+    def inside_message(self) -> bool:
+        """Whether the peer has begun a message or a frame and not ended it."""
+        return self._messages.inside_message
 
     def reset_empty_frames(self) -> None:
         """Count frames without data from 0 again.

@@ -1,7 +1,7 @@
 """Bytes to frames and frames to bytes (RFC 6455 5.2), both directions.
 
 A header is judged when its bytes are in, before any payload: reserved bits and opcodes, minimal length encoding, the
-direction of the mask, the size of control frames, the room that a message has left. The payload of a data frame comes
+direction of the mask, the size of control frames, what a message may still add up to. The payload of a data frame comes
 out as it arrives, unmasked; a control frame comes out whole.
 
 Not here: the order of frames and what they add up to (``message.py``), close codes, anything that answers.
@@ -97,7 +97,8 @@ class FrameDecoder:
         part: ``WHOLE``, or what of its frame the part has: ``STARTS``, ``ENDS`` or neither (0).
         head: the first byte of the frame: FIN, RSV1 and opcode.
         payload: the payload bytes of the part, unmasked.
-        room: bytes that the next data frame may have. The layer above lowers it while a message is gathered.
+        max_message_size: bytes of one message.
+        max_payload_size: bytes that the next data frame may have. The layer above lowers it while a message is gathered.
         compressed: set by the layer above while continuation frames belong to a compressed message.
         error: why :meth:`next_part` said False, if it was the peer's fault. Nothing comes out after it.
     """
@@ -113,9 +114,9 @@ class FrameDecoder:
         "error",
         "head",
         "max_message_size",
+        "max_payload_size",
         "part",
         "payload",
-        "room",
     )
 
     def __init__(self, *, masked: bool, rsv1: bool = False, max_message_size: int | None = None) -> None:
@@ -126,7 +127,7 @@ class FrameDecoder:
         self._remaining = 0
         self._key = b""
         self.max_message_size = MAX_LENGTH if max_message_size is None else max_message_size
-        self.room = self.max_message_size
+        self.max_payload_size = self.max_message_size
         self.compressed = False
         self.part = WHOLE
         self.head = 0
@@ -191,7 +192,7 @@ class FrameDecoder:
             size = int.from_bytes(buffer[position + 2 : start], "big")
             if not self._is_minimal(size, start - position):
                 return False
-        if size > self.room and not head & 0x08 and not self._is_compressed_room(head, size):
+        if size > self.max_payload_size and not head & 0x08 and not self._fits_inflated(head, size):
             return False
         if self._mask_bit:
             start += 4
@@ -252,8 +253,8 @@ class FrameDecoder:
             return self._fail(f"length {size} is not in its shortest form")
         return True
 
-    def _is_compressed_room(self, head: int, size: int) -> bool:
-        """Whether a frame over the room may be one whose message is within its limit once it is inflated.
+    def _fits_inflated(self, head: int, size: int) -> bool:
+        """Whether a frame that is too long may belong to a message that is within its limit once it is inflated.
 
         Deflate makes data longer by an eighth and a little at the worst, with the fixed codes; what it inflates to is
         held to the limit byte by byte.
@@ -263,7 +264,7 @@ class FrameDecoder:
         if compressed and size <= limit + (limit >> 3) + 64:
             return True
         self.discard()
-        self.error = MessageTooBig(size=size if compressed else limit - self.room + size, limit=limit)
+        self.error = MessageTooBig(size=size if compressed else limit - self.max_payload_size + size, limit=limit)
         return False
 
     def _refuse_head(self, head: int) -> bool:

@@ -297,7 +297,7 @@ class MessageDecoder:
             if payload or last:
                 payload = self._inflate(payload, last=last)
         elif part & ENDS:
-            frames.room = frames.max_message_size - self._size - len(payload)
+            frames.max_payload_size = frames.max_message_size - self._size - len(payload)
         self._size += len(payload)
         if self._utf8 is not None and not self._utf8.feed(payload):
             raise _invalid_text()
@@ -307,6 +307,7 @@ class MessageDecoder:
                 self._buffer = BytesIO()
             self._buffer.write(payload)
         if last:
+            self.empty_frames = 0
             self._end_message(events)
 
     def _begin_fragment(self, head: int, *, empty: bool) -> None:
@@ -338,7 +339,7 @@ class MessageDecoder:
 
     def _finish_message(self) -> None:
         frames = self._frames
-        frames.room = frames.max_message_size
+        frames.max_payload_size = frames.max_message_size
         frames.compressed = self._compressed = False
         self._buffer = None
         self._utf8 = None
