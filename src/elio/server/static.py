@@ -13,16 +13,18 @@ import asyncio
 import errno
 import os
 import stat
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from ..conditional import Facts
 from ..errors import ConfigurationError, HTTPError
 from ..file_body import FileBody, identity_of
+from ..headers import Headers
 from ..request import Request
 from ..response import Response, content_type_of
 
-__all__ = ["StaticFiles"]
+__all__ = ["StaticFiles", "static_files"]
 
 WHOLE_SIZE: Final = 64 * 1024
 """Bytes up to which a file is read at once, where it is looked up; larger ones are opened again when they are sent."""
@@ -48,8 +50,15 @@ _FLAGS: Final = os.O_RDONLY | sum(
 )
 
 
-class StaticFiles:
-    """An endpoint for a pattern that ends with the rest of the path, such as ``/static/*``.
+def static_files(
+    directory: str | os.PathLike[str],
+    *,
+    index: str = "index.html",
+    hidden: bool = False,
+    cache_control: str = "no-cache",
+    parameter: str = "*",
+) -> StaticFiles:
+    """Make an endpoint for a pattern that ends with the rest of the path, such as ``/static/*``.
 
     Args:
         directory: the files; its own path is resolved once, here.
@@ -61,26 +70,30 @@ class StaticFiles:
     Raises:
         ConfigurationError: there is no such directory.
     """
+    root = os.path.realpath(directory)
+    if not os.path.isdir(root):
+        raise ConfigurationError(f"static directory {os.fspath(directory)!r} does not exist")
+    headers = (("Cache-Control", cache_control), ("X-Content-Type-Options", "nosniff"))
+    return StaticFiles(root, index, hidden, Headers(headers), parameter)
 
-    def __init__(
-        self,
-        directory: str | os.PathLike[str],
-        *,
-        index: str = "index.html",
-        hidden: bool = False,
-        cache_control: str = "no-cache",
-        parameter: str = "*",
-    ) -> None:
-        self._root = os.path.realpath(directory)
-        if not os.path.isdir(self._root):
-            raise ConfigurationError(f"static directory {os.fspath(directory)!r} does not exist")
-        self._index = index
-        self._hidden = hidden
-        self._parameter = parameter
-        self._headers = {"Cache-Control": cache_control, "X-Content-Type-Options": "nosniff"}
 
-    def __repr__(self) -> str:
-        return f"<StaticFiles {self._root!r}>"
+@dataclass(frozen=True, slots=True)
+class StaticFiles:
+    """The endpoint that :func:`static_files` makes.
+
+    Attributes:
+        root: the directory, resolved.
+        index: as given.
+        hidden: as given.
+        headers: those of every file.
+        parameter: as given.
+    """
+
+    root: str
+    index: str
+    hidden: bool
+    headers: Headers
+    parameter: str
 
     async def __call__(self, request: Request) -> Response:
         """Answer a GET or HEAD request, conditions and ranges included.
@@ -88,7 +101,7 @@ class StaticFiles:
         Raises:
             HTTPError: 404.
         """
-        response = await asyncio.to_thread(self._respond, request.params[self._parameter])
+        response = await asyncio.to_thread(self._respond, request.params[self.parameter])
         if response.status == 307 and request.query_string:
             response.headers["Location"] += f"?{request.query_string}"
         return response.select(request.method, request.headers)
@@ -107,12 +120,12 @@ class StaticFiles:
         path = self._resolve(self._components(rest))
         is_directory = os.path.isdir(path)
         if is_directory:
-            if not self._index:
+            if not self.index:
                 raise HTTPError(404)
-            path = self._resolve([path, self._index])
+            path = self._resolve([path, self.index])
         elif rest.endswith("/"):
             raise HTTPError(404)
-        response = _open(path, self._headers)
+        response = _open(path, self.headers)
         if is_directory and rest and not rest.endswith("/"):
             # Relative, so that no path that a client made up can lead to another host.
             return Response.redirect(f"./{quote(rest.rpartition('/')[2], safe='')}/", status=307)
@@ -121,18 +134,18 @@ class StaticFiles:
     def _components(self, rest: str) -> list[str]:
         components = rest.removesuffix("/").split("/") if rest else []
         for name in components:
-            if name in ("", ".", "..") or "\\" in name or "\0" in name or (name.startswith(".") and not self._hidden):
+            if name in ("", ".", "..") or "\\" in name or "\0" in name or (name.startswith(".") and not self.hidden):
                 raise HTTPError(404)
         return components
 
     def _resolve(self, components: list[str]) -> str:
-        path = os.path.realpath(os.path.join(self._root, *components), strict=True)
-        if os.path.commonpath([self._root, path]) != self._root:
+        path = os.path.realpath(os.path.join(self.root, *components), strict=True)
+        if os.path.commonpath([self.root, path]) != self.root:
             raise HTTPError(404)
         return path
 
 
-def _open(path: str, headers: dict[str, str]) -> Response:
+def _open(path: str, headers: Headers) -> Response:
     """The response for a regular file: all facts come from what was opened."""
     with open(os.open(path, _FLAGS), "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
