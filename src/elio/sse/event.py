@@ -102,11 +102,7 @@ class Comment:
 
 
 class Draft:
-    """An event in the making, which :func:`finish` turns into an :class:`Event` of the same layout.
-
-    The parser fills it with values that need no check. Measured: 0.15 µs an event, against 0.6 µs through the
-    constructor of a frozen dataclass.
-    """
+    """An event in the making, with the layout of :class:`Event`, so that it can become one."""
 
     __slots__ = ("data", "id", "retry", "type")
 
@@ -114,6 +110,20 @@ class Draft:
     type: str
     id: str | None
     retry: float | None
+
+
+def received_event(data: str, type: str, id: str) -> Event:
+    """An event as a parser gives it out, unchecked: a received type may have a NUL, which could not be sent.
+
+    Measured: 0.15 µs, against 0.6 µs through the constructor of a frozen dataclass.
+    """
+    draft = Draft()
+    draft.data = data
+    draft.type = type
+    draft.id = id
+    draft.retry = None
+    draft.__class__ = Event  # type: ignore[assignment]
+    return draft  # type: ignore[return-value]
 
 
 def check_field(name: str, value: str) -> None:
