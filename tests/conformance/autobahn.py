@@ -325,7 +325,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description="Run the Autobahn suite and compare its verdicts with the expected ones."
     )
-    parser.add_argument("side", choices=["server"], help="which of our sides is tested")
+    parser.add_argument("what", choices=["server", "setup"], help="test our server, or only make the environment")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--sections", default="1-7,9,10", help="such as 1-7,9,10 (the default)")
     which.add_argument("--all", action="store_true", help="every section: most of 8 minutes")
@@ -333,8 +333,12 @@ def main() -> int:
     parser.add_argument("--parallel", type=int, default=2, metavar="N", help="processes of the suite (2)")
     parser.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="for the whole run (1800)")
     parser.add_argument("--url", help="a server that runs already, instead of our echo server")
+    options = parser.parse_args()
     try:
-        return run(parser.parse_args())
+        if options.what == "setup":
+            make_environment()
+            return 0
+        return run(options)
     except Failure as failure:
         print(f"autobahn: {failure}", file=sys.stderr)
         return 1

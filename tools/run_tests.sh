@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Everything that `make test` does, in order. It ends at the first step that fails, and says which.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=.venv/bin/python
+number=0
+
+step() {
+    local title=$1
+    shift
+    number=$((number + 1))
+    printf '\n== step %d, after %d s: %s\n' "$number" "$SECONDS" "$title"
+    "$@" || { printf '\n== step %d FAILED: %s\n' "$number" "$title" >&2; exit 1; }
+}
+
+step "what the tests need beside Python packages" tools/setup_tests.sh
+step "checks" make --no-print-directory check
+step "native twins" make --no-print-directory native
+step "the native twins are what runs" "$python" tools/require_native.py
+step "protocol modules, each by its own tests alone" make --no-print-directory coverage
+step "Autobahn suite" "$python" tests/conformance/autobahn.py server --sections 1-7,9,10
+step "all tests, Python twins" env ELIO_PURE=1 "$python" -m pytest
+# The last step, so that pytest's closing line is the last one.
+step "all tests, native twins" "$python" -m pytest
