@@ -46,7 +46,7 @@ native: $(READY) ## the compiled twins, in place
 	@ELIO_BUILD_NATIVE=1 $(BIN)/python setup.py --quiet build_ext --inplace
 
 docs: $(READY) ## the documentation, into site/
-	@$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@$(BIN)/python -m pip install -qq --editable '.[docs]'
 	@$(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove what was built; .venv and .cache stay

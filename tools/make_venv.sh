@@ -36,6 +36,6 @@ say "making $venv with $("$python" -V)"
 say "installing the package with what tests and checks need (a minute or two)"
 # The build requirements are installed too, for `make native`.
 requires=$("$venv/bin/python" -c 'import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"]))')
-printf '%s\n' "$requires" | "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement /dev/stdin
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test,check,uvloop]'
+printf '%s\n' "$requires" | "$venv/bin/python" -m pip install -qq --disable-pip-version-check --requirement /dev/stdin
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --editable '.[test,check,uvloop]'
 say "ready"
