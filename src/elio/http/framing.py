@@ -9,19 +9,21 @@ Not here: deciding which of them a message has (``head``), and content codings.
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, Protocol
 
 from ..errors import LimitExceeded
-from ..headers import Headers
 from ..limits import KIB, Limits
-from .head import bad_request, check_head_size, parse_fields
+from .head import bad_request, check_head_size
 from .message import END_OF_BODY, EndOfBody
+from .wire_headers import WireHeaders
 
-__all__ = ["BodyDecoder", "ChunkedDecoder", "LengthDecoder", "UntilCloseDecoder", "body_too_large"]
+__all__ = ["BodyDecoder", "ChunkedDecoder", "LengthDecoder", "UntilCloseDecoder", "body_too_large", "decode_body"]
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# RFC 9112 7.1 and 7.1.1. 16 digits fit in 64 bits. White space is allowed around ";" and "=" as "bad" white space only,
-# behind the size not at all: implementations disagree there, which is what request smuggling lives on.
+# RFC 9112 7.1 and 7.1.1. 16 digits fit in 64 bits. No white space behind the size: implementations disagree about it,
+# which is what request smuggling lives on.
 _CHUNK_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,16})"
     rb"(?:;[ \t]*"
@@ -30,6 +32,8 @@ _CHUNK_LINE: Final = re.compile(
     + _TOKEN
     + rb'|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?)*'
 )
+# A chunk without extensions, as nearly all are.
+_PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
 _FIELD_LINE: Final = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*")
 # After so much data, overhead is counted anew.
 _OVERHEAD_WINDOW: Final = 64 * KIB
@@ -55,6 +59,25 @@ class BodyDecoder(Protocol):
             RemoteProtocolError: with the status to answer; what is in ``pieces`` came before it.
         """
         ...
+
+
+def decode_body(decoder: BodyDecoder, data: bytes, put: Callable[[bytes], object]) -> bytes:
+    """Decode what was received, and hand on its data as one object, however many chunks the peer made of it.
+
+    Args:
+        decoder: of the present message.
+        data: the next bytes of the connection.
+        put: takes the data; not called if there is none, called before an error is raised.
+
+    Returns:
+        What follows the message.
+    """
+    pieces: list[bytes] = []
+    try:
+        return decoder.decode(data, pieces)
+    finally:
+        if pieces:
+            put(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
 def body_too_large(size: int, limit: int) -> LimitExceeded:
@@ -114,18 +137,21 @@ class UntilCloseDecoder:
         return b""
 
 
-_Step: TypeAlias = "int"
-_SIZE: Final = 0
-_DATA: Final = 1
-_DATA_END: Final = 2
-_TRAILERS: Final = 3
+class _Step(Enum):
+    SIZE = "in the line with the size of a chunk"
+    DATA = "in the data of a chunk"
+    DATA_END = "in the CRLF behind them"
+    TRAILERS = "in the trailers"
 
 
 class ChunkedDecoder:
     """A chunked body with its trailers (RFC 9112 7.1).
 
     Args:
-        limits: the bounds; trailers count together with the headers of the head.
+        limits: the bounds of trailers, which count together with the headers of the head, and of one line.
+        max_size: the most bytes of data.
+        max_overhead: the most bytes of framing beyond the data, counted anew after 64 KiB of data. ``None`` suits event
+            streams, where a small chunk now and then is all that ever comes.
         headers_size: bytes of the header lines of the head.
         header_count: header lines of the head.
     """
@@ -137,6 +163,8 @@ class ChunkedDecoder:
         "_framing",
         "_limits",
         "_line",
+        "_max_overhead",
+        "_max_size",
         "_size",
         "_step",
         "_trailers",
@@ -144,18 +172,28 @@ class ChunkedDecoder:
         "end",
     )
 
-    def __init__(self, limits: Limits, headers_size: int = 0, header_count: int = 0) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        max_size: int | None,
+        max_overhead: int | None,
+        headers_size: int = 0,
+        header_count: int = 0,
+    ) -> None:
         self.end: EndOfBody | None = None
         self._limits = limits
+        self._max_size = max_size
+        self._max_overhead = max_overhead
         self._fields_size = headers_size
         self._count = header_count
-        self._step = _SIZE
+        self._step = _Step.SIZE
         self._line = b""  # the beginning of a line whose end has not come
         self._chunk = 0  # bytes of the present chunk that have not come
         self._size = 0  # bytes of data announced so far
         self._framing = 0  # bytes of framing, and ...
-        self._window = 0  # ... bytes of data, since they were counted anew
-        self._trailers = bytearray()
+        self._window = 0  # ... bytes of data announced, since they were counted anew
+        self._trailers = b"\r\n"
 
     def decode(self, data: bytes, pieces: list[bytes]) -> bytes:
         """See :meth:`BodyDecoder.decode`."""
@@ -164,88 +202,94 @@ class ChunkedDecoder:
             self._line = b""
         position = 0
         while self.end is None:
-            if self._step == _DATA:
+            if self._step is _Step.SIZE:
+                position = self._read_whole_chunks(data, position, pieces)
+            elif self._step is _Step.DATA:
                 position = self._read_data(data, position, pieces)
                 if self._chunk:
                     return b""
-            end = self._find_line_end(data, position)
+            end = data.find(b"\r\n", position)
             if end < 0:
+                self._keep_unfinished(data[position:])
                 return b""
             self._read_line(data[position:end])
             position = end + 2
         return data[position:]
+
+    def _read_whole_chunks(self, data: bytes, position: int, pieces: list[bytes]) -> int:
+        """Read the chunks that are here as a whole: 0.8 us for each small one, 2.6 step by step."""
+        while (match := _PLAIN_SIZE.match(data, position)) is not None:
+            size = int(match[1], 16)
+            start = match.end()
+            end = start + size
+            if size == 0 or data[end : end + 2] != b"\r\n":
+                break
+            self._begin_chunk(size, start - position + 2)
+            pieces.append(data[start:end])
+            position = end + 2
+        return position
+
+    def _begin_chunk(self, size: int, framing: int) -> None:
+        """Count a chunk against the limits, before anything of it is taken."""
+        self._size += size
+        if self._max_size is not None and self._size > self._max_size:
+            raise body_too_large(self._size, self._max_size)
+        if self._window >= _OVERHEAD_WINDOW:
+            self._window = self._framing = 0
+        self._window += size
+        self._framing += framing
+        if self._max_overhead is not None and self._framing - self._window > self._max_overhead:
+            raise _too_much_overhead(self._framing - self._window, self._max_overhead)
 
     def _read_data(self, data: bytes, position: int, pieces: list[bytes]) -> int:
         piece = data[position : position + self._chunk]
         if piece:
             pieces.append(piece)
             self._chunk -= len(piece)
-            self._window += len(piece)
         if not self._chunk:
-            self._step = _DATA_END
+            self._step = _Step.DATA_END
         return position + len(piece)
 
-    def _find_line_end(self, data: bytes, position: int) -> int:
-        """Find the CRLF of the line that begins here; if it has not come, keep and check what has."""
-        end = data.find(b"\r\n", position)
-        if end >= 0:
-            return end
-        self._line = data[position:]
-        self._check_unfinished(self._line)
-        return -1
-
-    def _check_unfinished(self, line: bytes) -> None:
-        """A line that cannot become a good one is refused before its end: nobody may make us wait or keep it."""
+    def _keep_unfinished(self, line: bytes) -> None:
+        """Keep a line whose end has not come, unless it cannot become a good one: nobody may make us wait for that."""
         if b"\n" in line or b"\r" in line[:-1]:
             raise bad_request("line of a chunked body does not end in CRLF")
-        if self._step == _DATA_END and line not in (b"", b"\r"):
-            raise bad_request("chunk is longer than its size")
-        if self._step == _TRAILERS:
+        if self._step is _Step.TRAILERS:
             self._check_trailers(len(line) - 1, 0)
+        elif self._step is _Step.DATA_END and line not in (b"", b"\r"):
+            raise bad_request("chunk is longer than its size")
         else:
-            self._check_overhead(len(line))
+            self._check_line_size(len(line) - 1)
+        self._line = line
+
+    def _check_line_size(self, size: int) -> None:
+        if size > self._limits.max_body_overhead:
+            raise _too_much_overhead(size, self._limits.max_body_overhead)
 
     def _read_line(self, line: bytes) -> None:
-        if self._step == _TRAILERS:
+        if self._step is _Step.TRAILERS:
             self._read_trailer(line)
-            return
-        self._framing += len(line) + 2
-        self._check_overhead(0)
-        if self._step == _SIZE:
+        elif self._step is _Step.SIZE:
             self._read_size(line)
-            return
-        if line:
+        elif line:
             raise bad_request("chunk is longer than its size")
-        self._step = _SIZE
+        else:
+            self._step = _Step.SIZE
 
     def _read_size(self, line: bytes) -> None:
+        self._check_line_size(len(line))
         match = _CHUNK_LINE.fullmatch(line)
         if match is None:
             raise bad_request("malformed chunk size")
         size = int(match[1], 16)
-        if size == 0:
-            self._step = _TRAILERS
-            return
-        limit = self._limits.max_body_size
-        if limit is not None and size > limit - self._size:
-            raise body_too_large(self._size + size, limit)
-        self._size += size
+        # Its line, that line's CRLF, and the CRLF behind the data.
+        self._begin_chunk(size, len(line) + 4)
         self._chunk = size
-        self._step = _DATA
-
-    def _check_overhead(self, unfinished: int) -> None:
-        if self._window >= _OVERHEAD_WINDOW:
-            self._window = self._framing = 0
-        overhead = self._framing + unfinished - self._window
-        limit = self._limits.max_body_overhead
-        if overhead > limit:
-            message = f"{overhead} bytes of chunk framing beyond the data, limit {limit}"
-            raise LimitExceeded(message, size=overhead, limit=limit, status=413)
+        self._step = _Step.DATA if size else _Step.TRAILERS
 
     def _read_trailer(self, line: bytes) -> None:
         if not line:
-            fields = parse_fields(bytes(self._trailers))
-            self.end = EndOfBody(Headers.from_trusted(fields)) if fields else END_OF_BODY
+            self.end = EndOfBody(WireHeaders(self._trailers)) if len(self._trailers) > 2 else END_OF_BODY
             return
         if _FIELD_LINE.fullmatch(line) is None:
             raise bad_request("malformed trailer field")
@@ -254,4 +298,9 @@ class ChunkedDecoder:
 
     def _check_trailers(self, size: int, count: int) -> None:
         self._count += count
-        check_head_size(0, self._fields_size + len(self._trailers) + size, self._count, self._limits)
+        check_head_size(0, self._fields_size + len(self._trailers) - 2 + size, self._count, self._limits)
+
+
+def _too_much_overhead(size: int, limit: int) -> LimitExceeded:
+    message = f"{size} bytes of chunk framing beyond the data, limit {limit}"
+    return LimitExceeded(message, size=size, limit=limit, status=413)

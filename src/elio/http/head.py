@@ -16,18 +16,29 @@ from typing import Final
 import httptools
 
 from ..errors import LimitExceeded, RemoteProtocolError
-from ..headers import Headers
 from ..limits import Limits
-from .message import RequestHead
+from .message import RequestHead, ResponseHead
+from .wire_headers import WireHeaders
 
-__all__ = ["bad_request", "check_head_size", "check_request_line", "parse_fields", "parse_request_head"]
+__all__ = [
+    "bad_request",
+    "check_head_size",
+    "check_request_line",
+    "check_status_line",
+    "parse_request_head",
+    "parse_response_head",
+]
 
 _HTTP_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
+# One string for all requests, instead of one each.
+_METHODS: Final = {
+    method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
+}
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 3986 3.2.2 and 3.2.3: a registered name or IPv4 address, or an IP literal, then perhaps a port. No user name.
 _AUTHORITY: Final = re.compile(
-    rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\])(?::[0-9]*)?"
+    rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\])(?::[0-9]{0,5})?"
 )
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]+)(?:[/?].*)?", re.IGNORECASE)
 # 18 digits fit in 64 bits whatever they are.
@@ -39,6 +50,8 @@ class _Nothing:
 
 
 _NOTHING: Final = _Nothing()
+# RFC 9112 4. The space behind the status may be missing where there is no reason phrase.
+_STATUS_LINE: Final = re.compile(rb"(HTTP/1\.[01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 
 
 def bad_request(message: str, status: int = 400) -> RemoteProtocolError:
@@ -46,18 +59,11 @@ def bad_request(message: str, status: int = 400) -> RemoteProtocolError:
     return RemoteProtocolError(message, status=status)
 
 
-def parse_fields(block: bytes) -> list[tuple[str, str]]:
-    """Split header lines that were checked already, each ended by CRLF, into pairs of name and value."""
-    lines = block.decode("latin-1").split("\r\n")
-    lines.pop()
-    return [(name, value.strip(" \t")) for name, _, value in [line.partition(":") for line in lines]]
-
-
 def check_head_size(line_size: int, headers_size: int, count: int, limits: Limits) -> None:
     """Compare a head, or what has come of one, with its limits.
 
     Args:
-        line_size: bytes of the request line, without its CRLF.
+        line_size: bytes of the start line (RFC 9112 2.1), without its CRLF.
         headers_size: bytes of the header lines with their CRLFs.
         count: header lines.
         limits: the bounds.
@@ -66,7 +72,7 @@ def check_head_size(line_size: int, headers_size: int, count: int, limits: Limit
         LimitExceeded: with status 414 or 431.
     """
     if line_size > limits.max_request_line_size:
-        raise _over("request line", line_size, limits.max_request_line_size, 414)
+        raise _over("start line", line_size, limits.max_request_line_size, 414)
     if headers_size > limits.max_headers_size:
         raise _over("headers", headers_size, limits.max_headers_size, 431)
     if count > limits.max_headers:
@@ -116,35 +122,78 @@ def parse_request_head(raw: bytes) -> RequestHead:
     """
     line_end = raw.find(b"\r\n")
     method, target, version = check_request_line(raw[:line_end])
-    _check_syntax(raw)
+    _check_syntax(httptools.HttpRequestParser(_NOTHING), raw)
     lower = raw.lower()
     _check_host(lower, version)
     _check_target(method, target)
     connection = _tokens(lower, b"\r\nconnection:")
-    if version == "1.1":
-        keep_alive = b"close" not in connection
-        # RFC 9110 7.8: from HTTP/1.0 it must be ignored.
-        upgrade = b"upgrade" in connection and b"\r\nupgrade:" in lower
-    else:
-        keep_alive = b"keep-alive" in connection and b"close" not in connection
-        upgrade = False
     length, has_body = _body_length(lower, version)
     return RequestHead(
-        method.decode("ascii"),
+        _METHODS.get(method) or method.decode("ascii"),
         target.decode("ascii"),
         version,
-        Headers.from_trusted(parse_fields(raw[line_end + 2 : -2])),
-        keep_alive,
-        upgrade,
+        WireHeaders(raw[line_end:-2]),
+        _keeps_alive(connection, version),
+        # RFC 9110 7.8: from HTTP/1.0 it must be ignored.
+        version == "1.1" and b"upgrade" in connection and b"\r\nupgrade:" in lower,
         length,
         has_body,
         has_body and version == "1.1" and _value(lower, b"\r\nexpect:") == b"100-continue",
     )
 
 
-def _check_syntax(raw: bytes) -> None:
+def check_status_line(line: bytes) -> tuple[bytes, bytes, bytes]:
+    """Take a status line apart (RFC 9112 4).
+
+    Returns:
+        Version, status and reason phrase.
+
+    Raises:
+        RemoteProtocolError: it is none of HTTP/1.
+    """
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise bad_request(f"status line {_shown(line)} is malformed", 0)
+    return match[1], match[2], match[3] or b""
+
+
+def parse_response_head(raw: bytes) -> tuple[ResponseHead, bool]:
+    """Parse the head of a response.
+
+    Args:
+        raw: from the first byte of the status line up to and including the empty line.
+
+    Returns:
+        The head, and whether the body is chunked. That there is no body after HEAD is not known here.
+
+    Raises:
+        RemoteProtocolError: it is malformed.
+    """
+    line_end = raw.find(b"\r\n")
+    version, status, reason = check_status_line(raw[:line_end])
+    _check_syntax(httptools.HttpResponseParser(_NOTHING), raw)
+    lower = raw.lower()
+    known = _VERSIONS[version]
+    length, has_body = _body_length(lower, known)
+    head = ResponseHead(
+        int(status),
+        reason.decode("latin-1"),
+        known,
+        WireHeaders(raw[line_end:-2]),
+        _keeps_alive(_tokens(lower, b"\r\nconnection:"), known),
+        length,
+    )
+    return head, has_body and length is None
+
+
+def _keeps_alive(connection: list[bytes], version: str) -> bool:
+    """RFC 9112 9.3: what the Connection header and the version come to."""
+    return b"close" not in connection and (version == "1.1" or b"keep-alive" in connection)
+
+
+def _check_syntax(parser: httptools.HttpRequestParser | httptools.HttpResponseParser, raw: bytes) -> None:
     try:
-        httptools.HttpRequestParser(_NOTHING).feed_data(raw)
+        parser.feed_data(raw)
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserInvalidMethodError:

@@ -16,7 +16,7 @@ from ..errors import LocalProtocolError, RemoteProtocolError
 from ..headers import Headers
 from ..limits import Limits
 from .collector import HeadCollector
-from .framing import BodyDecoder, ChunkedDecoder, LengthDecoder, body_too_large
+from .framing import BodyDecoder, ChunkedDecoder, LengthDecoder, body_too_large, decode_body
 from .head import bad_request, check_request_line, parse_request_head
 from .message import END_OF_BODY, EndOfBody, RequestHead
 from .response import ResponseWriter
@@ -133,7 +133,7 @@ class ServerConnection:
                 self._receive_head(data, events)
             elif self._state is _State.BODY:
                 self._receive_body(data, events)
-            elif self._state is not _State.FAILED:
+            elif self._state is not _State.FAILED and (self._state is not _State.COMPLETE or self.keep_alive):
                 self._rest += data
         except RemoteProtocolError as error:
             self._fail()
@@ -165,12 +165,14 @@ class ServerConnection:
             raise LocalProtocolError("the next request before the present one was received and answered")
         self._expect_head()
         self._writer.reset()
-        if not self._rest:
-            return []
+        return self._read_rest()
+
+    def _read_rest(self) -> list[Event]:
+        """Read what waited, and the end of the connection if that waited too."""
         data = bytes(self._rest)
         self._rest.clear()
         events = self.receive_data(data)
-        return events + self.receive_eof() if self._eof and self._state is not _State.FAILED else events
+        return events + self.receive_eof() if self._eof else events
 
     def _fail(self) -> None:
         self._state = _State.FAILED
@@ -187,8 +189,13 @@ class ServerConnection:
         if head.upgrade:
             self._state = _State.UPGRADE
             self._rest += rest
+        elif self._body is None:
+            self._state = _State.COMPLETE
+            self._rest += rest
+            events.append(END_OF_BODY)
         else:
-            self._receive_first_body(rest, events)
+            self._state = _State.BODY
+            self._receive_body(rest, events)
 
     def _begin_request(self, head: RequestHead) -> None:
         length, limit = head.content_length, self._limits.max_body_size
@@ -199,34 +206,22 @@ class ServerConnection:
         if length:
             self._body = LengthDecoder(length)
         elif head.has_body:
-            collector = self._collector
-            self._body = ChunkedDecoder(self._limits, collector.headers_size, collector.header_count)
-
-    def _receive_first_body(self, data: bytes, events: list[Event]) -> None:
-        if self._body is None:
-            self._state = _State.COMPLETE
-            self._rest += data
-            events.append(END_OF_BODY)
-            return
-        self._state = _State.BODY
-        if data:
-            self._receive_body(data, events)
+            self._body = ChunkedDecoder(
+                self._limits,
+                max_size=limit,
+                max_overhead=self._limits.max_body_overhead,
+                headers_size=self._collector.headers_size,
+                header_count=self._collector.header_count,
+            )
 
     def _receive_body(self, data: bytes, events: list[Event]) -> None:
         decoder = self._body
         if decoder is None or not data:
             return
         self.expects_continue = False
-        pieces: list[bytes] = []
-        try:
-            rest = decoder.decode(data, pieces)
-        finally:
-            if pieces:
-                # One object for the handler, however many chunks the client made of it.
-                events.append(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        self._rest += decode_body(decoder, data, events.append)
         if decoder.end is not None:
             self._state = _State.COMPLETE
-            self._rest += rest
             events.append(decoder.end)
 
     # -- upgrading
@@ -254,15 +249,11 @@ class ServerConnection:
         """
         if self._state is not _State.UPGRADE:
             raise LocalProtocolError("no upgrade is asked for")
-        data = bytes(self._rest)
-        self._rest.clear()
-        events: list[Event] = []
-        try:
-            self._receive_first_body(data, events)
-        except RemoteProtocolError as error:
-            self._fail()
-            events.append(error)
-        return events
+        if self._body is None:
+            self._state = _State.COMPLETE
+            return [END_OF_BODY]
+        self._state = _State.BODY
+        return self._read_rest()
 
     # -- sending
 
@@ -332,6 +323,9 @@ class ServerConnection:
     def _check_switch(self, headers: Headers, body_size: int | None) -> None:
         if self._state is not _State.UPGRADE:
             raise LocalProtocolError("101 Switching Protocols to a request that does not ask for an upgrade")
+        if self._body is not None:
+            # RFC 9110 7.8: not before the whole request was received; its body is no part of the other protocol.
+            raise LocalProtocolError("101 Switching Protocols to a request with a body")
         if body_size or "Upgrade" not in headers or not headers.has_token("Connection", "Upgrade"):
             raise LocalProtocolError("101 Switching Protocols needs Upgrade and Connection: Upgrade, and has no body")
 

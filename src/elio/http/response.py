@@ -7,13 +7,14 @@ Not here: when a response may be sent (``http1``), and what headers a response s
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from ..errors import InvalidHeader, LocalProtocolError
-from ..headers import Headers
+from ..headers import Headers, check_header
 from .message import may_have_body, reason_phrase
 
-__all__ = ["ResponseWriter"]
+__all__ = ["ResponseWriter", "encode_headers"]
 
 _STATUS_LINES: Final[dict[int, bytes]] = {}
 
@@ -28,7 +29,7 @@ def _status_line(status: int) -> bytes:
     return line
 
 
-def _encode_headers(headers: Headers) -> bytes:
+def encode_headers(headers: Headers) -> bytes:
     """Encode, and see for the last time that there are as many lines as headers."""
     count = len(headers)
     try:
@@ -70,7 +71,7 @@ class ResponseWriter:
             raise LocalProtocolError(f"status {status} after the response was begun")
         if not 100 <= status <= 199 or status == 101:
             raise LocalProtocolError(f"status {status} is not an interim one")
-        block = _encode_headers(headers) if headers is not None else b""
+        block = encode_headers(headers) if headers is not None else b""
         self._out.append(_status_line(status) + block + b"\r\n")
 
     def write_head(
@@ -102,20 +103,20 @@ class ResponseWriter:
         given = _framing_headers(headers)
         no_body = head_only or not may_have_body(status)
         size = _announced_size(status, given, body_size, no_body=no_body)
-        chunked = size is None and not no_body and not old_client
-        if b"transfer-encoding" in given and not chunked:
+        unknown = size is None and not no_body
+        chunked = unknown and not old_client
+        if given.coding and not chunked:
             raise LocalProtocolError("Transfer-Encoding with a body that is not chunked")
-        if b"close" in given or (size is None and not no_body and old_client):
-            keep_alive = False
-        parts = [line, _encode_headers(headers)]
-        if date and b"date" not in given:
-            parts.append(b"Date: %b\r\n" % date.encode("ascii"))
-        if chunked and b"transfer-encoding" not in given:
+        keep_alive = keep_alive and "close" not in given.connection and not (unknown and old_client)
+        parts = [line, encode_headers(headers)]
+        if date and not given.date:
+            parts.append(_date_line(date))
+        if chunked and not given.coding:
             parts.append(b"Transfer-Encoding: chunked\r\n")
-        elif size is not None and b"content-length" not in given and may_have_body(status):
+        elif size is not None and given.length is None and may_have_body(status):
             parts.append(b"Content-Length: %d\r\n" % size)
         if status != 101:
-            parts.append(_connection_line(given, keep_alive=keep_alive, old_client=old_client))
+            parts.append(_connection_line(given.connection, keep_alive=keep_alive, old_client=old_client))
         parts.append(b"\r\n")
         self._out.append(b"".join(parts))
         self.begun = True
@@ -128,17 +129,19 @@ class ResponseWriter:
         """Write body data; nothing is written if the response has no body."""
         if not self.begun or self.complete:
             raise LocalProtocolError("body data outside a response")
+        # Of a memoryview, only the bytes tell how many there are.
+        data = bytes(data)
         size = len(data)
         if self._head_only or not size:
             return
         if self._chunked:
-            self._out.append(b"%x\r\n%b\r\n" % (size, bytes(data)))
+            self._out.append(b"%x\r\n%b\r\n" % (size, data))
             return
         if self._remaining is not None:
             if size > self._remaining:
                 raise LocalProtocolError(f"body data of {size} bytes, {self._remaining} are left of what was announced")
             self._remaining -= size
-        self._out.append(bytes(data))
+        self._out.append(data)
 
     def write_end(self) -> None:
         """Complete the response."""
@@ -159,52 +162,65 @@ class ResponseWriter:
         return out[0] if len(out) == 1 else b"".join(out)
 
 
-_NAMES: Final = {
-    "content-length": b"content-length",
-    "transfer-encoding": b"transfer-encoding",
-    "connection": b"connection",
-    "date": b"date",
-}
+class _Given:
+    """What the headers of a response say about framing already."""
+
+    __slots__ = ("coding", "connection", "date", "length")
+
+    def __init__(self) -> None:
+        self.length: int | None = None
+        self.coding = False
+        self.connection: list[str] = []
+        self.date = False
 
 
-def _framing_headers(headers: Headers) -> dict[bytes, str]:
-    """The headers that have a say in framing; ``close`` and ``keep-alive`` stand for these tokens in Connection."""
-    given: dict[bytes, str] = {}
+def _framing_headers(headers: Headers) -> _Given:
+    given = _Given()
     for name, value in headers.items():
-        key = _NAMES.get(name.lower())
-        if key is None:
-            continue
-        if key == b"connection":
-            for token in value.lower().split(","):
-                given[token.strip(" \t").encode("latin-1")] = ""
-        elif key in given:
-            raise LocalProtocolError(f"two {name} headers")
-        given[key] = value
+        match name.lower():
+            case "content-length":
+                if given.length is not None or not _is_size(value):
+                    raise InvalidHeader(f"Content-Length {value!r}", name=name, value=value)
+                given.length = int(value)
+            case "transfer-encoding":
+                if given.coding or value.lower() != "chunked":
+                    raise InvalidHeader(f"Transfer-Encoding {value!r}", name=name, value=value)
+                given.coding = True
+            case "connection":
+                given.connection += [token.strip(" \t") for token in value.lower().split(",")]
+            case "date":
+                given.date = True
     return given
 
 
-def _announced_size(status: int, given: dict[bytes, str], body_size: int | None, *, no_body: bool) -> int | None:
+def _is_size(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) <= 18
+
+
+def _announced_size(status: int, given: _Given, body_size: int | None, *, no_body: bool) -> int | None:
     """Bytes of the body as announced by the argument, by Content-Length, or by both alike."""
-    value = given.get(b"content-length")
-    if value is not None:
-        if not (value.isascii() and value.isdigit()):
-            raise LocalProtocolError(f"Content-Length {value!r} is not a number")
-        if not may_have_body(status) and status != 304:
-            raise LocalProtocolError(f"Content-Length with status {status}")
-        if body_size is None:
-            body_size = int(value)
-        elif int(value) != body_size and not no_body:
-            raise LocalProtocolError(f"Content-Length {value} with a body of {body_size} bytes")
-    if body_size and not may_have_body(status) and status != 304:
-        raise LocalProtocolError(f"body with status {status}")
-    coding = given.get(b"transfer-encoding")
-    if coding is not None and (value is not None or coding.lower() != "chunked"):
-        raise LocalProtocolError(f"Transfer-Encoding {coding!r}")
-    return body_size
+    if body_size is not None and body_size < 0:
+        raise LocalProtocolError(f"body of {body_size} bytes")
+    if not may_have_body(status) and status != 304:
+        if given.length is not None or body_size:
+            raise LocalProtocolError(f"body or Content-Length with status {status}")
+        return 0
+    if given.length is None:
+        return body_size
+    if body_size is not None and body_size != given.length and not no_body:
+        raise LocalProtocolError(f"Content-Length {given.length} with a body of {body_size} bytes")
+    return given.length
 
 
-def _connection_line(given: dict[bytes, str], *, keep_alive: bool, old_client: bool) -> bytes:
+def _connection_line(given: list[str], *, keep_alive: bool, old_client: bool) -> bytes:
     """What Connection must say beyond what the headers say (RFC 9112 9.3, 9.6)."""
     if not keep_alive:
-        return b"" if b"close" in given else b"Connection: close\r\n"
-    return b"Connection: keep-alive\r\n" if old_client and b"keep-alive" not in given else b""
+        return b"" if "close" in given else b"Connection: close\r\n"
+    return b"Connection: keep-alive\r\n" if old_client and "keep-alive" not in given else b""
+
+
+@lru_cache(maxsize=4)
+def _date_line(date: str) -> bytes:
+    """Changes once a second, and is the same for all connections."""
+    check_header("Date", date)
+    return f"Date: {date}\r\n".encode("latin-1")

@@ -1,0 +1,85 @@
+"""Headers as they came over the wire, taken apart only when somebody asks (RFC 9112 5).
+
+A browser's headers are about 450 bytes on the wire and 2.4 KiB as strings in a list; thousands of WebSockets keep
+theirs. Looking up one header costs about the same either way.
+
+Not here: checking them. The bytes have passed the parser.
+"""
+
+from __future__ import annotations
+
+from ..headers import Headers, HeadersLike
+
+__all__ = ["WireHeaders", "parse_fields"]
+
+
+def parse_fields(block: bytes) -> list[tuple[str, str]]:
+    """Split checked header lines, each ended by CRLF, into pairs of name and value."""
+    lines = block.decode("latin-1").split("\r\n")
+    lines.pop()
+    return [(name, value.strip(" \t")) for name, _, value in [line.partition(":") for line in lines]]
+
+
+class WireHeaders(Headers):
+    """Headers that stay bytes until they are changed.
+
+    Args:
+        raw: CRLF, then the header lines, each ended by CRLF. Checked already: tokens as names, no folding.
+    """
+
+    __slots__ = ("_pairs", "_raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._pairs: list[tuple[str, str]] | None = None
+
+    @property
+    def _items(self) -> list[tuple[str, str]]:
+        if self._pairs is not None:
+            return self._pairs
+        return parse_fields(self._raw[2:])
+
+    @_items.setter
+    def _items(self, items: list[tuple[str, str]]) -> None:
+        self._pairs = items
+        self._raw = b""
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of the name, or the default."""
+        if self._pairs is not None:
+            return super().get(name, default)
+        key = _line_start(name)
+        start = self._raw.lower().find(key)
+        return default if start < 0 else self._value_at(start + len(key))
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of the name, in order."""
+        if self._pairs is not None:
+            return super().get_all(name)
+        key = _line_start(name)
+        lower = self._raw.lower()
+        values: list[str] = []
+        start = lower.find(key)
+        while start >= 0:
+            values.append(self._value_at(start + len(key)))
+            start = lower.find(key, start + 2)
+        return values
+
+    def add(self, name: str, value: str) -> None:
+        """Add one more value; see :meth:`elio.headers.Headers.add`."""
+        self._items = self._items
+        super().add(name, value)
+
+    def extend(self, items: HeadersLike) -> None:
+        """Add every header of a mapping, of pairs or of other headers."""
+        self._items = self._items
+        super().extend(items)
+
+    def _value_at(self, start: int) -> str:
+        raw = self._raw
+        return raw[start : raw.find(b"\r\n", start)].strip(b" \t").decode("latin-1")
+
+
+def _line_start(name: str) -> bytes:
+    """What a line of that name begins with; a colon would reach into the value, so it is made what no name has."""
+    return f"\r\n{name.lower().replace(':', '?')}:".encode("ascii", "replace")
