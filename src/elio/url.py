@@ -112,7 +112,7 @@ class URL:
 
     @property
     def host_header(self) -> str:
-        """Value of the ``Host`` header: the host, an IPv6 address in brackets, and the port unless it is the scheme's."""
+        """Value of the ``Host`` header: host (an IPv6 address in brackets), and port unless it is the scheme's."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 

@@ -1,7 +1,7 @@
 """permessage-deflate (RFC 7692): offer, answer, compress, decompress within a limit.
 
-Also here is the parser of ``Sec-WebSocket-Extensions`` (RFC 6455 9.1), as this is the one extension there is. Not here:
-frames and RSV1, which messages are compressed (the caller compares with ``threshold``), and the headers as a whole.
+Not here: frames and RSV1, which messages are compressed (the caller compares with ``threshold``), and the grammar of
+the header that carries offers and answers (``extensions``).
 
 Three things that are done otherwise than by the book of zlib:
 
@@ -17,24 +17,21 @@ Three things that are done otherwise than by the book of zlib:
 
 from __future__ import annotations
 
-import re
 import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from ..errors import ConfigurationError, HandshakeError, LimitExceeded, MessageTooBig, RemoteProtocolError
-from ..headers import is_token, parse_list, split_unquoted
+from .extensions import Extension, parse_extensions
 
 __all__ = [
     "DeflateOptions",
-    "Extension",
     "PerMessageDeflate",
     "accept_answer",
     "accept_offers",
     "offer",
-    "parse_extensions",
 ]
 
 _NAME: Final = "permessage-deflate"
@@ -42,7 +39,6 @@ _FLAGS: Final = ("server_no_context_takeover", "client_no_context_takeover")
 _WINDOW_BITS: Final = ("server_max_window_bits", "client_max_window_bits")
 # RFC 7692 7.1.2: decimal, 8 to 15, no leading zeros. A table is stricter than int(), which takes " 9", "1_0" and "９".
 _BITS: Final = {str(bits): bits for bits in range(8, 16)}
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 # RFC 7692 7.2.1: a sync flush ends with these four bytes, which are not sent.
 _TAIL: Final = b"\x00\x00\xff\xff"
@@ -108,8 +104,10 @@ class PerMessageDeflate:
         "_compressor",
         "_final_blocks",
         "_inflater",
+        "_inflater_bits",
         "_options",
         "_window",
+        "_window_size",
         "own_max_window_bits",
         "own_no_context_takeover",
         "peer_max_window_bits",
@@ -134,6 +132,9 @@ class PerMessageDeflate:
         self.peer_no_context_takeover = peer_no_context_takeover
         self._compressor: zlib._Compress | None = None
         self._inflater: zlib._Decompress | None = None
+        # Old versions of zlib compress with 9 bits where 8 were asked of them; inflating with 9 takes both.
+        self._inflater_bits = max(peer_max_window_bits, 9)
+        self._window_size = 1 << self._inflater_bits
         self._window = b""
         self._final_blocks = 0
 
@@ -208,49 +209,37 @@ class PerMessageDeflate:
 
     def _inflate(self, data: bytes | memoryview, blocks: list[bytes], room: int) -> int:
         """Inflate a slice of input into blocks; returns the room that is left."""
-        while data:
-            inflater = self._inflater
-            if inflater is None:
-                inflater = self._inflater = self._new_inflater()
-            room, is_full = self._take_block(inflater, data, blocks, room)
-            while is_full and not inflater.eof:
-                room, is_full = self._take_block(inflater, inflater.unconsumed_tail, blocks, room)
-            if not inflater.eof:
-                break
-            data = inflater.unused_data
-            self._end_inflater(more=bool(data))
-        return room
+        size = self._window_size
+        inflater = self._inflater or self._new_inflater()
+        while True:
+            wanted = min(room + 1, _BLOCK)
+            try:
+                block = inflater.decompress(data, wanted)
+            except zlib.error as error:
+                raise RemoteProtocolError(f"compressed message is invalid: {error}", close_code=1007) from error
+            if block:
+                if len(block) > room:
+                    raise _too_big(blocks, room)
+                room -= len(block)
+                blocks.append(block)
+                self._window = (block if len(block) >= size else self._window + block)[-size:]
+            if inflater.eof:
+                self._inflater = None
+                data = inflater.unused_data
+                if not data:
+                    return room
+                self._count_final_block()
+                inflater = self._new_inflater()
+            elif len(block) == wanted:
+                data = inflater.unconsumed_tail
+            else:
+                return room
 
-    def _take_block(
-        self, inflater: zlib._Decompress, data: bytes | memoryview, blocks: list[bytes], room: int
-    ) -> tuple[int, bool]:
-        """Inflate one block; returns the room that is left and whether there may be more to take."""
-        wanted = min(room + 1, _BLOCK)
-        try:
-            block = inflater.decompress(data, wanted)
-        except zlib.error as error:
-            raise RemoteProtocolError(f"compressed message is invalid: {error}", close_code=1007) from error
-        if not block:
-            return room, False
-        if len(block) > room:
-            inflated = sum(map(len, blocks))
-            raise MessageTooBig(size=inflated + len(block), limit=inflated + room, what="inflated message")
-        blocks.append(block)
-        self._remember(block)
-        return room - len(block), len(block) == wanted
-
-    def _remember(self, block: bytes) -> None:
-        size = 1 << _inflater_bits(self.peer_max_window_bits)
-        self._window = block[-size:] if len(block) >= size else (self._window + block)[-size:]
-
-    def _end_inflater(self, *, more: bool) -> None:
-        """A final block has come to its end: the next byte starts a new inflater with the old window."""
-        self._inflater = None
-        self._final_blocks += more
+    def _count_final_block(self) -> None:
+        self._final_blocks += 1
         if self._final_blocks > _MAX_FINAL_BLOCKS:
-            count, limit = self._final_blocks, _MAX_FINAL_BLOCKS
-            text = f"{count} final blocks in one compressed message, limit {limit}"
-            raise LimitExceeded(text, size=count, limit=limit, close_code=1008)
+            text = f"more than {_MAX_FINAL_BLOCKS} final blocks in one compressed message"
+            raise LimitExceeded(text, size=self._final_blocks, limit=_MAX_FINAL_BLOCKS, close_code=1008)
 
     def _end_message(self) -> None:
         if self._inflater is not None:
@@ -266,57 +255,13 @@ class PerMessageDeflate:
         return zlib.compressobj(options.level, zlib.DEFLATED, -max(bits, 9), options.mem_level, strategy)
 
     def _new_inflater(self) -> zlib._Decompress:
-        return zlib.decompressobj(-_inflater_bits(self.peer_max_window_bits), zdict=self._window)
+        self._inflater = zlib.decompressobj(-self._inflater_bits, zdict=self._window)
+        return self._inflater
 
 
-def _inflater_bits(bits: int) -> int:
-    """Old versions of zlib compress with 9 where 8 was asked of them; inflating with 9 takes both."""
-    return max(bits, 9)
-
-
-class Extension(NamedTuple):
-    """One extension of a ``Sec-WebSocket-Extensions`` header, with its parameters in order."""
-
-    name: str
-    parameters: list[tuple[str, str | None]]
-
-
-def parse_extensions(values: Sequence[str]) -> list[Extension]:
-    """Parse every value of ``Sec-WebSocket-Extensions`` (RFC 6455 9.1), in time linear in their length.
-
-    Quoted values are unquoted. No values, or empty ones, make an empty list.
-
-    Raises:
-        RemoteProtocolError: not of that grammar; status 400.
-    """
-    return [_parse_extension(item) for value in values for item in parse_list(value)]
-
-
-def _parse_extension(text: str) -> Extension:
-    name, *parameters = [part.strip(" \t") for part in split_unquoted(text, ";")]
-    if not is_token(name):
-        raise _malformed(text)
-    return Extension(name, [_parse_parameter(part) for part in parameters])
-
-
-def _parse_parameter(text: str) -> tuple[str, str | None]:
-    name, equals, value = text.partition("=")
-    name = name.rstrip(" \t")
-    if not equals:
-        if is_token(name):
-            return name, None
-        raise _malformed(text)
-    value = value.lstrip(" \t")
-    if quoted := _QUOTED.fullmatch(value):
-        # RFC 6455 9.1: what is quoted must be a token all the same, so a backslash only ever escapes.
-        value = quoted[1].replace("\\", "")
-    if not is_token(name) or not is_token(value):
-        raise _malformed(text)
-    return name, value
-
-
-def _malformed(text: str) -> RemoteProtocolError:
-    return RemoteProtocolError(f"malformed Sec-WebSocket-Extensions at {text!r}", status=400)
+def _too_big(blocks: list[bytes], room: int) -> MessageTooBig:
+    limit = sum(map(len, blocks)) + room
+    return MessageTooBig(size=limit + 1, limit=limit, what="inflated message")
 
 
 def _check_parameters(extension: Extension, *, is_offer: bool) -> dict[str, int]:
@@ -352,7 +297,7 @@ def accept_offers(values: Sequence[str], options: DeflateOptions) -> tuple[str, 
         The value for the response's ``Sec-WebSocket-Extensions`` and the extension as agreed, or ``None``.
 
     Raises:
-        RemoteProtocolError: see :func:`parse_extensions`.
+        RemoteProtocolError: see :func:`elio.websocket.extensions.parse_extensions`.
     """
     for extension in parse_extensions(values):
         if extension.name != _NAME:
