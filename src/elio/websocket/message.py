@@ -26,6 +26,8 @@ _MAX_REASON_SIZE: Final = 123
 _CONTINUATION: Final = int(Opcode.CONTINUATION)
 _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
+_WHOLE_TEXT: Final = 0x80 | _TEXT
+_WHOLE_BINARY: Final = 0x80 | _BINARY
 _CLOSE: Final = int(Opcode.CLOSE)
 _PING: Final = int(Opcode.PING)
 
@@ -219,8 +221,7 @@ class MessageDecoder:
                 if self._frames.error is not None:
                     self._finish(self._frames.error)
             except RemoteProtocolError as error:
-                # Its traceback would hold on to the list and the data.
-                self._finish(error.with_traceback(None))
+                self._finish(_without_origin(error))
                 special = True
             if self._final is None:
                 return special
@@ -235,8 +236,15 @@ class MessageDecoder:
             if head & 0x08:
                 special = True
                 self._add_control(head & 0x0F, payload, events)
-            elif frames.part == WHOLE and not self._opcode and head & 0x80:
-                self._add_message(head, payload, events)
+            elif frames.part == WHOLE and head & 0x80 and not self._opcode:
+                # A message in one frame that is all there needs no buffer and no state.
+                self.empty_frames = 0
+                if head == _WHOLE_TEXT:
+                    events.append(_decode_text(payload))
+                elif head == _WHOLE_BINARY:
+                    events.append(payload)
+                else:
+                    self._add_whole(head, payload, events)
             else:
                 self._add_part(head, payload, events)
             burst -= 1
@@ -260,18 +268,12 @@ class MessageDecoder:
             self._final = None
         return len(events) > 0
 
-    def _add_message(self, head: int, payload: bytes, events: list[Event]) -> None:
-        """A message in one frame that is all there: no buffer, no state."""
-        self.empty_frames = 0
+    def _add_whole(self, head: int, payload: bytes, events: list[Event]) -> None:
         opcode = head & 0x0F
-        if head & 0x40:
-            payload = self._inflate(payload, last=True)
-        if opcode == _TEXT:
-            events.append(_decode_text(payload))
-        elif opcode == _BINARY:
-            events.append(payload)
-        else:
+        if opcode == _CONTINUATION:
             raise _violation("continuation frame without a message to continue")
+        data = self._inflate(payload, last=True)
+        events.append(_decode_text(data) if opcode == _TEXT else data)
 
     def _add_control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
         if opcode == _CLOSE:
@@ -372,6 +374,12 @@ def _decode_text(data: bytes) -> str:
         pass
     # Raised here and not in the handler, so that the error does not keep the message alive.
     raise _invalid_text()
+
+
+def _without_origin(error: RemoteProtocolError) -> RemoteProtocolError:
+    """The error alone: where it came from would keep the data alive, and the list that it is put into."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _violation(message: str) -> RemoteProtocolError:

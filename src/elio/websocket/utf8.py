@@ -33,19 +33,26 @@ class Utf8ValidatorPure:
         if data.isascii():
             self._tail = b""
             return True
-        try:
-            consumed = utf_8_decode(data, "strict", False)[1]
-        except UnicodeDecodeError:
-            self._failed = True
-            self._tail = b""
-            return False
-        self._tail = data[consumed:]
-        return True
+        tail = _unfinished(data)
+        self._failed = tail is None
+        self._tail = tail or b""
+        return not self._failed
 
     @property
     def complete(self) -> bool:
         """Whether what was fed is well-formed and ends with a whole character: the text may end here."""
         return not self._failed and not self._tail
+
+
+def _unfinished(data: bytes) -> bytes | None:
+    """The bytes of an unfinished character at the end; None if the data is not the start of well-formed text."""
+    try:
+        consumed = utf_8_decode(data, "strict", False)[1]
+    except UnicodeDecodeError:
+        return None
+    tail = data[consumed:]
+    # CPython judges a surrogate by its third byte only; the second tells.
+    return None if tail[:1] == b"\xed" and tail[1:2] >= b"\xa0" else tail
 
 
 try:
