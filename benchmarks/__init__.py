@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks.run CASE` (see run.py)."""
