@@ -102,6 +102,11 @@ class Body:
         return self._received if self._eof else self._size
 
     @property
+    def is_full(self) -> bool:
+        """Whether the feeder is asked to pause."""
+        return self._paused
+
+    @property
     def is_complete(self) -> bool:
         """Whether the end has been fed: only then may the connection go on to its next request."""
         return self._eof

@@ -11,7 +11,7 @@ The tree, by fault first::
     │   └── EventTooBig            a line or an event of an event stream is over its limit
     ├── HandshakeError             the opening handshake did not lead to a connection
     ├── ConnectionClosed           the connection has ended
-    │   ├── ConnectionClosedOK     ... with 1000 or 1001 on both sides
+    │   ├── ConnectionClosedOK     ... with 1000, 1001 or a close frame without a code
     │   └── ConnectionClosedError  ... in any other way
     ├── StreamClosed               the reader of an event stream has gone
     ├── ClientDisconnected         the client left before its request body was complete
@@ -49,7 +49,7 @@ __all__ = [
     "StreamClosed",
 ]
 
-_OK_CODES: Final = (1000, 1001)
+_OK_CODES: Final = (1000, 1001, 1005)
 
 
 class ElioError(Exception):
@@ -175,7 +175,7 @@ class ConnectionClosed(ElioError):
 
 
 class ConnectionClosedOK(ConnectionClosed):
-    """The connection ended as agreed, with 1000 or 1001."""
+    """The connection ended as agreed: with 1000, 1001, or a close frame without a code (1005)."""
 
 
 class ConnectionClosedError(ConnectionClosed):

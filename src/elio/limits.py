@@ -30,7 +30,7 @@ class Limits:
     max_body_size: int | None = 10 * MIB
     """Bytes of a request body; over it 413, as soon as it is announced or reached."""
     max_body_overhead: int = 16 * KIB
-    """Bytes of chunk framing beyond the data since the last 64 KiB of data (chunk extensions, tiny chunks); over it 413."""
+    """Bytes of chunk framing (extensions, tiny chunks) for every 64 KiB of data begun; over it 413."""
     body_buffer_size: int = 64 * KIB
     """Bytes of a request body kept for a handler that does not read; reading from the socket stops above."""
 
@@ -68,11 +68,13 @@ class Limits:
     close_timeout: float = 10.0
     """How long the peer's half of the closing handshake is waited for before the connection is cut."""
     ping_interval: float | None = 20.0
-    """Silence from the peer after which it is pinged: below the 60 s after which common proxies cut idle connections."""
+    """Between two pings: below the 60 s of silence after which common proxies cut a connection."""
     ping_timeout: float | None = 20.0
-    """Silence after such a ping after which the connection is given up with 1006."""
-    accept_delay: float | None = 1.0
-    """A WebSocket handler that has neither accepted nor rejected by then has accepted: quiet feeds still open."""
+    """Silence (no byte at all) after a ping after which the connection is given up."""
+    commit_delay: float | None = 0.25
+    """A WebSocket or event-stream handler that has neither begun nor refused by then has begun: quiet feeds open."""
+    disconnect_grace: float = 10.0
+    """How long a WebSocket handler may work on after its connection has ended before it is cancelled."""
 
     # -- sending
     write_limit: int = 64 * KIB

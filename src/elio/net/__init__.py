@@ -1,0 +1,1 @@
+"""Bytes on asyncio: listening, TLS, and what every connection is above them."""

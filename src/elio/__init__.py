@@ -1,0 +1,72 @@
+"""Elio: WebSocket and Server-Sent Events, server and client, beside ordinary HTTP routes."""
+
+from . import _twins
+
+_twins.choose()
+
+from .errors import (  # noqa: E402
+    ClientDisconnected,
+    ConcurrencyError,
+    ConfigurationError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    ElioError,
+    EventTooBig,
+    HandshakeError,
+    HTTPError,
+    InvalidHeader,
+    InvalidURL,
+    LimitExceeded,
+    LocalProtocolError,
+    MessageTooBig,
+    RemoteProtocolError,
+    StreamClosed,
+)
+from .event_stream import EventStream  # noqa: E402
+from .headers import Headers  # noqa: E402
+from .limits import Limits  # noqa: E402
+from .request import Request  # noqa: E402
+from .response import Response  # noqa: E402
+from .server.router import Router  # noqa: E402
+from .server.run import run  # noqa: E402
+from .server.server import Server  # noqa: E402
+from .session import WebSocket  # noqa: E402
+from .sse.event import Event  # noqa: E402
+from .version import VERSION as __version__  # noqa: E402, N811
+from .websocket.codes import CloseCode, Opcode  # noqa: E402
+from .websocket.deflate import DeflateOptions  # noqa: E402
+
+__all__ = [
+    "ClientDisconnected",
+    "CloseCode",
+    "ConcurrencyError",
+    "ConfigurationError",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "DeflateOptions",
+    "ElioError",
+    "Event",
+    "EventStream",
+    "EventTooBig",
+    "HTTPError",
+    "HandshakeError",
+    "Headers",
+    "InvalidHeader",
+    "InvalidURL",
+    "LimitExceeded",
+    "Limits",
+    "LocalProtocolError",
+    "MessageTooBig",
+    "Opcode",
+    "RemoteProtocolError",
+    "Request",
+    "Response",
+    "Router",
+    "Server",
+    "StreamClosed",
+    "WebSocket",
+    "__version__",
+    "run",
+]

@@ -1,0 +1,244 @@
+"""``EventStream``: the server's end of a stream of Server-Sent Events (WHATWG HTML 9.2).
+
+It joins the encoder (:mod:`elio.sse`, which does no I/O) to the body of an HTTP response. The response begins with the
+first thing that is sent, or shortly after the handler was started; what the handler raises before that is still an
+honest HTTP error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from .errors import StreamClosed
+from .headers import Headers
+from .net.outlet import Outlet
+from .net.runtime import Runtime
+from .net.stream import Stream
+from .request import Request
+from .sse.encoder import encode_comment, encode_event, encode_retry
+from .sse.event import Event
+
+__all__ = ["EventStream", "StreamResponse"]
+
+_KEEP_ALIVE: Final = encode_comment("")
+
+
+class StreamResponse(Protocol):
+    """The HTTP response that carries a stream."""
+
+    def begin(self, headers: Headers) -> Callable[[bytes], bytes]:
+        """Send the head.
+
+        Returns:
+            What makes a piece of the body of some bytes (RFC 9112 7.1: a chunk).
+        """
+        ...
+
+
+class EventStream(Outlet):
+    """One open event stream.
+
+    ``send`` and its kin return at once while less than ``write_limit`` bytes are queued towards the reader, and wait
+    above. When the reader goes, the handler's task is cancelled; whoever else sends gets :class:`elio.StreamClosed`.
+
+    Attributes:
+        request: the request that opened the stream.
+        headers: headers of the response; they can be changed until the first event is sent.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_begin_due",
+        "_bucket",
+        "_closed",
+        "_frame",
+        "_idle_since",
+        "_output",
+        "_response",
+        "_state",
+        "headers",
+        "request",
+    )
+
+    def __init__(self, request: Request, response: StreamResponse, stream: Stream, runtime: Runtime) -> None:
+        super().__init__(stream, runtime)
+        self.request = request
+        self.headers = Headers()
+        self._response = response
+        self._frame: Callable[[bytes], bytes] | None = None
+        self._output: list[bytes] = []
+        self._state: dict[str, Any] | None = None
+        self._closed = False
+        now = runtime.timer.now()
+        delay = runtime.limits.commit_delay
+        self._begin_due = 0.0 if delay is None else now + delay
+        self._idle_since = now
+        self._bucket = -1
+        self._schedule()
+
+    def __repr__(self) -> str:
+        return f"<EventStream {self.request.path} {'active' if self.is_active else 'closed'}>"
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_active(self) -> bool:
+        """Whether events can be sent."""
+        return not self._closed and not self._lost
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the head of the response is out: from then on an error can only end the stream."""
+        return self._frame is not None
+
+    @property
+    def last_event_id(self) -> str:
+        """The id of the last event that a reconnecting reader has seen (WHATWG HTML 9.2.4), or ""."""
+        value = self.request.headers.get("last-event-id", "") or ""
+        return value.encode("latin-1").decode("utf-8", "replace")
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The parameters of the route's path."""
+        return self.request.params
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """A place for the program's own data about this stream."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    # -- sending -------------------------------------------------------------------------------------------------------
+
+    def send(self, event: Event | str) -> Coroutine[Any, Any, None]:
+        """Send an event; a ``str`` is the data of one without type and id.
+
+        Returns:
+            An awaitable that waits only while more than ``write_limit`` bytes are queued towards the reader.
+
+        Raises:
+            StreamClosed: the reader has gone or the stream was closed; the event was not sent.
+        """
+        return self._send(encode_event(event if isinstance(event, Event) else Event(event)))
+
+    def send_data(self, data: str) -> Coroutine[Any, Any, None]:
+        """Send an event that has only data; see :meth:`send`."""
+        return self._send(encode_event(Event(data)))
+
+    def send_event(self, type: str, data: str, *, id: str | None = None) -> Coroutine[Any, Any, None]:
+        """Send an event of a type; see :meth:`send`."""
+        return self._send(encode_event(Event(data, type=type, id=id)))
+
+    def send_comment(self, text: str = "") -> Coroutine[Any, Any, None]:
+        """Send a comment, which readers ignore; see :meth:`send`."""
+        return self._send(encode_comment(text))
+
+    def send_retry(self, seconds: float) -> Coroutine[Any, Any, None]:
+        """Tell the reader how long to wait before it reconnects; see :meth:`send`."""
+        return self._send(encode_retry(seconds))
+
+    def begin(self) -> None:
+        """Send the head of the response now, before there is anything to send.
+
+        Raises:
+            StreamClosed: the reader has gone.
+        """
+        if self._frame is not None:
+            return
+        if not self.is_active:
+            raise self._closed_error()
+        self._begin_due = 0.0
+        self._frame = self._response.begin(self.headers)
+        self._idle_since = self._runtime.timer.now()
+        self._schedule()
+
+    def _send(self, data: bytes) -> Coroutine[Any, Any, None]:
+        if not self.is_active:
+            raise self._closed_error()
+        if self._frame is None:
+            self.begin()
+        self._output.append(data)
+        self._emit(len(data))
+        return self._room(len(data))
+
+    def _take_output(self) -> bytes:
+        output = self._output
+        if not output or self._frame is None:
+            return b""
+        data = output[0] if len(output) == 1 else b"".join(output)
+        output.clear()
+        self._idle_since = self._runtime.timer.now()
+        return self._frame(data)
+
+    async def close(self) -> None:
+        """End the stream: what was sent goes out, and the response ends once the handler returns."""
+        if not self.is_active:
+            return
+        self.begin()
+        self._end()
+
+    def _end(self) -> None:
+        self.flush()
+        self._closed = True
+        self._runtime.timer.forget(self, self._bucket)
+        self._wake_writers()
+
+    def discard(self) -> None:
+        """Called by the server when another response is sent instead of the stream, which has not begun."""
+        self._closed = True
+        self._runtime.timer.forget(self, self._bucket)
+
+    def finish(self) -> None:
+        """Called by the server when the handler has returned: nothing more will be sent."""
+        if self.is_active:
+            self._end()
+
+    def _closed_error(self) -> StreamClosed:
+        return StreamClosed(
+            "the event stream was closed" if self._closed else "the reader of the event stream has gone"
+        )
+
+    # -- called by the server ------------------------------------------------------------------------------------------
+
+    def connection_lost(self) -> None:
+        """The reader has gone."""
+        self._lost = True
+        self._output.clear()
+        self._runtime.timer.forget(self, self._bucket)
+        self._wake_writers()
+
+    def pause_writing(self) -> None:
+        """The reader takes too little."""
+        super().pause_writing()
+        self._schedule()
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        limits = self._runtime.limits
+        wishes = [self._begin_due] if self._begin_due else []
+        if limits.keep_alive_interval is not None and self._frame is not None:
+            wishes.append(self._idle_since + limits.keep_alive_interval)
+        if self._paused and limits.send_timeout is not None:
+            wishes.append(self._stalled_since + limits.send_timeout)
+        self._runtime.timer.forget(self, self._bucket)
+        if wishes:
+            self._bucket = self._runtime.timer.schedule(self, min(wishes))
+
+    def check_time(self, now: float) -> None:
+        """Called by the coarse timer."""
+        if not self.is_active:
+            return
+        if self._is_stalled(now):
+            self._stream.abort()
+            return
+        if self._begin_due and now >= self._begin_due:
+            self.begin()
+            return
+        interval = self._runtime.limits.keep_alive_interval
+        if interval is not None and self._frame is not None and now - self._idle_since >= interval and not self._paused:
+            self._output.append(_KEEP_ALIVE)
+            self.flush()
+        self._schedule()

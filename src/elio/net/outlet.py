@@ -1,0 +1,145 @@
+"""The sending side of a connection: what goes out at once, what waits for the end of a turn, and when a sender waits.
+
+``WebSocket`` and ``EventStream`` build on it. Three rules:
+
+- what is sent first in a turn of the loop goes out at once, the rest of the turn in one write at its end;
+- above the high-water mark of the stream a sender waits until the peer has taken some;
+- a task that only sends lets the loop turn once in a bounded number of sends, so that nobody else starves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from .ready import READY, YIELD, Later
+from .runtime import Runtime
+from .stream import Stream
+
+__all__ = ["Outlet"]
+
+_STREAK: Final = 64
+"""Sends (each 4 KiB counts as one more) after which a task that only sends lets the loop turn."""
+
+_LARGE: Final = 16 * 1024
+"""Bytes from which on a message is not held back for the end of the turn."""
+
+
+class Outlet:
+    """Base of what sends over a stream. Subclasses say what is waiting (:meth:`_take_output`)."""
+
+    __slots__ = (
+        "_corked",
+        "_held",
+        "_lost",
+        "_paused",
+        "_runtime",
+        "_stall_mark",
+        "_stalled_since",
+        "_streak",
+        "_stream",
+        "_turn",
+        "_writers",
+        "_written",
+    )
+
+    def __init__(self, stream: Stream, runtime: Runtime) -> None:
+        self._stream = stream
+        self._runtime = runtime
+        self._corked = False
+        self._held = False
+        self._paused = False
+        self._lost = False
+        self._streak = 0
+        self._turn = 0
+        self._writers: list[asyncio.Future[None]] | None = None
+        self._stalled_since = 0.0
+        self._stall_mark = 0
+        self._written = 0
+
+    # -- for subclasses ------------------------------------------------------------------------------------------------
+
+    def _take_output(self) -> bytes:
+        """Everything encoded and not yet written."""
+        raise NotImplementedError
+
+    def _closed_error(self) -> Exception:
+        """What a sender is told when the connection has ended."""
+        raise NotImplementedError
+
+    def _emit(self, size: int) -> None:
+        """See to it that what was just encoded (``size`` bytes of it) goes out."""
+        if size >= _LARGE:
+            self.flush()
+        elif not self._corked:
+            runtime = self._runtime
+            if self._turn != runtime.turn:
+                self._turn = runtime.begin_turn()
+                self.flush()
+            elif not self._held:
+                self._held = True
+                runtime.flush_later(self)
+
+    def _room(self, size: int) -> Coroutine[Any, Any, None]:
+        """What a sender of ``size`` bytes awaits: nothing, a turn of the loop, or that the peer takes some."""
+        if self._paused:
+            return Later(self._wait_writable)
+        self._streak += 1 + (size >> 12)
+        if self._streak > _STREAK:
+            self._streak = 0
+            return YIELD
+        return READY
+
+    def flush(self) -> None:
+        """Write what was held back. Called at the end of a turn or of a burst."""
+        self._held = False
+        data = self._take_output()
+        if data and not self._lost:
+            self._written += len(data)
+            self._stream.write(data)
+
+    async def _wait_writable(self) -> None:
+        while self._paused and not self._lost:
+            waiter = self._runtime.loop.create_future()
+            if self._writers is None:
+                self._writers = []
+            self._writers.append(waiter)
+            try:
+                await waiter
+            finally:
+                if self._writers is not None and waiter in self._writers:
+                    self._writers.remove(waiter)
+        if self._lost:
+            raise self._closed_error()
+
+    def _wake_writers(self) -> None:
+        writers, self._writers = self._writers, None
+        for waiter in writers or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _is_stalled(self, now: float) -> bool:
+        """Whether the peer has taken no byte for ``send_timeout`` seconds while bytes wait for it."""
+        timeout = self._runtime.limits.send_timeout
+        if not self._paused or timeout is None:
+            return False
+        taken = self._written - self._stream.get_write_buffer_size()
+        if taken != self._stall_mark:
+            self._stall_mark = taken
+            self._stalled_since = now
+            return False
+        return now - self._stalled_since >= timeout
+
+    # -- called by the stream ------------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """More bytes wait than the high-water mark allows."""
+        self._paused = True
+        self._stalled_since = self._runtime.timer.now()
+        self._stall_mark = self._written - self._stream.get_write_buffer_size()
+
+    def resume_writing(self) -> None:
+        """The peer has taken enough."""
+        self._paused = False
+        self._wake_writers()

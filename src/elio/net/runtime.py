@@ -1,0 +1,66 @@
+"""What all connections of one server or client share: the loop, the coarse timer, the current turn, the limits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from ..limits import Limits
+from .timer import CoarseTimer
+
+__all__ = ["Flushable", "Runtime"]
+
+
+class Flushable(Protocol):
+    """Something that holds bytes back until the end of a loop turn."""
+
+    def flush(self) -> None:
+        """Write what was held back."""
+        ...
+
+
+class Runtime:
+    """The surroundings of a connection, one object for all of them.
+
+    The turn: what a connection sends first in a turn of the loop goes out at once; what it sends later in the same turn
+    is collected and goes out in one write at the turn's end. ``turn`` is the number of the current turn.
+    """
+
+    __slots__ = ("_held", "_scheduled", "limits", "loop", "timer", "turn")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, *, timer: CoarseTimer | None = None) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.timer = CoarseTimer(loop) if timer is None else timer
+        self.turn = 1
+        self._held: list[Flushable] = []
+        self._scheduled = False
+
+    def with_limits(self, limits: Limits) -> Runtime:
+        """Surroundings with other limits, on the same loop and timer."""
+        return Runtime(self.loop, limits, timer=self.timer)
+
+    def begin_turn(self) -> int:
+        """The number of the current turn, whose end will be noticed."""
+        if not self._scheduled:
+            self._scheduled = True
+            self.loop.call_soon(self._end_turn)
+        return self.turn
+
+    def flush_later(self, item: Flushable) -> None:
+        """Call ``item.flush()`` at the end of the current turn, which :meth:`begin_turn` was called in."""
+        self._held.append(item)
+
+    def _end_turn(self) -> None:
+        self._scheduled = False
+        self.turn += 1
+        held = self._held
+        if not held:
+            return
+        self._held = []
+        for item in held:
+            item.flush()
+
+    def close(self) -> None:
+        """Stop the timer. Connections that still exist are not asked any more."""
+        self.timer.close()

@@ -1,0 +1,86 @@
+"""What every connection is above the network: a stream of bytes that pushes.
+
+TCP and TLS look alike from here on. A ``Stream`` is what an ``asyncio.Transport`` already is, narrowed to what this
+library uses; a ``Receiver`` is told what arrives. Nothing here does any work.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+__all__ = ["Receiver", "Stream", "peer_name"]
+
+
+class Stream(Protocol):
+    """The sending half, and the control over the receiving half."""
+
+    def write(self, data: bytes) -> None:
+        """Send at once what the system takes, and keep the rest."""
+        ...
+
+    def close(self) -> None:
+        """Close once everything written has gone out."""
+        ...
+
+    def abort(self) -> None:
+        """Close now; what has not gone out is lost."""
+        ...
+
+    def is_closing(self) -> bool:
+        """Whether the stream is closed or about to be."""
+        ...
+
+    def can_write_eof(self) -> bool:
+        """Whether the sending half can be closed alone."""
+        ...
+
+    def write_eof(self) -> None:
+        """Close the sending half once everything written has gone out."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Stop telling the receiver what arrives."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Go on telling it."""
+        ...
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes written and not yet taken by the system."""
+        ...
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """From how many such bytes on the receiver is told to pause writing."""
+        ...
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Facts about the connection: ``peername``, ``sockname``, ``socket``, ``ssl_object``."""
+        ...
+
+    def set_protocol(self, protocol: Any) -> None:
+        """Tell another receiver from now on."""
+        ...
+
+
+class Receiver(Protocol):
+    """Who is told what arrives on a stream: the callbacks of an ``asyncio.Protocol``."""
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def eof_received(self) -> bool | None: ...
+
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
+
+def peer_name(stream: Stream) -> str:
+    """The peer as ``ip:port`` (``[ip]:port`` for IPv6), or "" where it has no address, as on a Unix socket."""
+    address = stream.get_extra_info("peername")
+    if not isinstance(address, tuple) or len(address) < 2:
+        return ""
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,103 @@
+"""One coarse timer for a whole server or client, instead of one timer a connection.
+
+Items are kept in buckets of ``RESOLUTION`` seconds. When a bucket is due, every item in it is asked and may schedule
+itself anew. A deadline that moves away costs nothing: the item is asked at the old one and names the new one.
+
+Time here excludes the time during which this very event loop was blocked: a peer is not charged for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Final, Protocol
+
+__all__ = ["RESOLUTION", "CoarseTimer", "Timed"]
+
+RESOLUTION: Final = 0.05
+"""Seconds of one bucket: nothing is early, and nothing later than this on an idle loop."""
+
+_LAG_THRESHOLD: Final = 0.1
+"""Seconds of delay from which on the loop counts as blocked."""
+
+
+class Timed(Protocol):
+    """What can be put into a :class:`CoarseTimer`."""
+
+    def check_time(self, now: float) -> None:
+        """Act on what is due, and schedule anew if there is more to come."""
+        ...
+
+
+class CoarseTimer:
+    """Asks its items at (or shortly after) the time they want.
+
+    Attributes:
+        lag: seconds that the event loop was late at the last turn of this timer; 0.0 if it was on time.
+    """
+
+    __slots__ = ("_blocked", "_buckets", "_due", "_handle", "_last", "_loop", "lag")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._buckets: dict[int, set[Timed]] = {}
+        self._handle: asyncio.TimerHandle | None = None
+        self._due = math.inf
+        self._blocked = 0.0
+        self._last = 0
+        self.lag = 0.0
+
+    def now(self) -> float:
+        """Seconds on a monotonic clock that leaves out the time in which the loop was blocked."""
+        return self._loop.time() - self._blocked
+
+    def schedule(self, item: Timed, when: float) -> int:
+        """Ask the item at ``when``, in seconds of :meth:`now`.
+
+        Returns:
+            The number of its bucket, for :meth:`forget`.
+        """
+        bucket = max(math.ceil(when / RESOLUTION), self._last + 1)
+        items = self._buckets.get(bucket)
+        if items is None:
+            items = self._buckets[bucket] = set()
+        items.add(item)
+        if bucket * RESOLUTION < self._due:
+            self._arm(bucket)
+        return bucket
+
+    def forget(self, item: Timed, bucket: int) -> None:
+        """Take the item out of that bucket; nothing happens if it is not there."""
+        items = self._buckets.get(bucket)
+        if items is not None:
+            items.discard(item)
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._buckets.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._due = math.inf
+
+    def _arm(self, bucket: int) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._due = bucket * RESOLUTION
+        self._handle = self._loop.call_at(self._due + self._blocked, self._turn)
+
+    def _turn(self) -> None:
+        self._handle = None
+        late = self.now() - self._due
+        self.lag = late if late > _LAG_THRESHOLD else 0.0
+        self._blocked += self.lag
+        self._due = math.inf
+        now = self.now()
+        self._last = math.floor(now / RESOLUTION)
+        for bucket in sorted(number for number in self._buckets if number <= self._last):
+            for item in self._buckets.pop(bucket):
+                item.check_time(now)
+        if self._buckets:
+            first = min(self._buckets)
+            if first * RESOLUTION < self._due:
+                self._arm(first)

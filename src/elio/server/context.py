@@ -1,0 +1,94 @@
+"""What the connections of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..http.message import http_date
+from ..net.runtime import Runtime
+from ..session import WebSocket
+from .router import ErrorHandler, Handler
+
+__all__ = ["Context", "Tracked"]
+
+
+class Tracked(Protocol):
+    """An HTTP connection, as far as the server that ends it needs it."""
+
+    def shut_down(self) -> None:
+        """Close when the present response is complete; at once if there is none."""
+        ...
+
+    def abort(self) -> None:
+        """Close now."""
+        ...
+
+
+class Context:
+    """The application, the options and the open connections of one server.
+
+    Attributes:
+        app: all routes as one handler.
+        on_error: makes responses of exceptions; None for the built-in ones.
+        origins: origins that WebSockets may come from beside the server's own, or None.
+        allowed_hosts: host names that requests may be for, or None for loopback names only.
+        scheme: ``http`` or ``https``.
+        connections: HTTP connections that are open.
+        websockets: WebSockets with the task that runs their handler.
+        closing: whether the server is going away.
+    """
+
+    __slots__ = (
+        "_date",
+        "_date_second",
+        "access_log",
+        "allowed_hosts",
+        "app",
+        "closing",
+        "connections",
+        "on_error",
+        "origins",
+        "runtime",
+        "scheme",
+        "websockets",
+    )
+
+    def __init__(
+        self,
+        app: Handler,
+        runtime: Runtime,
+        *,
+        on_error: ErrorHandler | None,
+        origins: Sequence[str] | None,
+        allowed_hosts: Sequence[str] | None,
+        scheme: str,
+    ) -> None:
+        self.app = app
+        self.runtime = runtime
+        self.on_error = on_error
+        self.origins = origins
+        self.allowed_hosts = allowed_hosts
+        self.scheme = scheme
+        self.access_log = logging.getLogger("elio.access")
+        self.connections: set[Tracked] = set()
+        self.websockets: dict[WebSocket, asyncio.Task[Any]] = {}
+        self.closing = False
+        self._date = ""
+        self._date_second = -1
+
+    def date(self) -> str:
+        """The value of a Date header (RFC 9110 6.6.1), made once a second."""
+        second = int(time.time())
+        if second != self._date_second:
+            self._date_second = second
+            self._date = http_date(second)
+        return self._date
+
+    def log_access(self, request_line: str, client: str, status: int, seconds: float) -> None:
+        """One line for one request. What the peer sent is escaped."""
+        if self.access_log.isEnabledFor(logging.INFO):
+            self.access_log.info("%s %s %d %.1fms", client or "-", ascii(request_line), status, seconds * 1000)

@@ -1,0 +1,55 @@
+"""Exceptions of handlers and of the protocol as HTTP responses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from ..errors import ClientDisconnected, HTTPError, RemoteProtocolError
+from ..http.message import reason_phrase
+from ..request import Request
+from ..response import Response
+from .context import Context
+
+__all__ = ["error_response", "respond"]
+
+logger = logging.getLogger("elio.server")
+
+
+def error_response(error: HTTPError | RemoteProtocolError) -> Response:
+    """Plain text that says what is wrong: nothing of it is markup to a browser."""
+    detail = error.detail if isinstance(error, HTTPError) else str(error)
+    status = error.status or 400
+    text = f"{status} {reason_phrase(status)}"
+    if detail:
+        text += f": {detail}"
+    response = Response.text(text + "\n", status=status, headers=error.headers)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response
+
+
+async def respond(context: Context, request: Request) -> Response:
+    """Call the application; what it raises becomes a response. A failure is logged once, with its traceback."""
+    try:
+        response = await context.app(request)
+        if isinstance(response, Response):
+            return response
+        raise TypeError(f"a handler must return a Response, not {type(response).__name__}")
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        return await _failed(context, request, error)
+
+
+async def _failed(context: Context, request: Request, error: Exception) -> Response:
+    if context.on_error is not None:
+        try:
+            return await context.on_error(request, error)
+        except Exception as second:
+            error = second
+    if isinstance(error, (HTTPError, RemoteProtocolError)):
+        return error_response(error)
+    if isinstance(error, ClientDisconnected):
+        return error_response(HTTPError(400, "the client left before its request was complete"))
+    logger.error("handler of %s %s failed", request.method, ascii(request.path), exc_info=error)
+    return error_response(HTTPError(500))

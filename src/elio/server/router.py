@@ -1,0 +1,342 @@
+"""``Router``: what a program registers its handlers with.
+
+A handler takes a :class:`elio.Request` and returns a :class:`elio.Response`; a WebSocket handler takes a
+:class:`elio.WebSocket`, one of an event stream an :class:`elio.EventStream`. A middleware is a plain function around a
+handler: ``async def middleware(request, handler)`` calls ``await handler(request)`` and returns its response or one of
+its own. WebSocket and SSE routes pass through middleware too; what comes back then stands for the upgrade or the
+stream.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+from ..errors import ConfigurationError, HTTPError
+from ..event_stream import EventStream
+from ..request import Request
+from ..response import Response
+from ..routing import WEBSOCKET, Kind, Match, MethodNotAllowed, NotFound, Options, RouteTable, join_prefix
+from ..session import WebSocket
+from ..websocket.deflate import DeflateOptions
+from ..websocket.handshake import is_websocket_upgrade
+from .cors import cors
+from .static import static_files
+from .upgrade import Streaming, StreamRoute, Upgrade, WebSocketRoute
+
+__all__ = ["ErrorHandler", "Handler", "Middleware", "Router"]
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+Middleware: TypeAlias = Callable[[Request, Handler], Awaitable[Response]]
+ErrorHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+
+AnyHandler = TypeVar("AnyHandler", bound=Callable[[Request], Any])
+SocketHandler = TypeVar("SocketHandler", bound=Callable[[WebSocket], Awaitable[None]])
+EventHandler = TypeVar("EventHandler", bound=Callable[[EventStream], Awaitable[None]])
+MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
+ErrorHandlerT = TypeVar("ErrorHandlerT", bound=ErrorHandler)
+
+UNSET: Final[Any] = object()
+"""For options whose None has a meaning."""
+
+
+class Router:
+    """Routes, middleware and mounted routers of one program or of a part of it."""
+
+    def __init__(self) -> None:
+        self._table: RouteTable[Handler] = RouteTable()
+        self._middleware: list[Middleware] = []
+        self._mounted: list[tuple[str, Router]] = []
+        self._not_found: Handler | None = None
+        self._on_error: ErrorHandler | None = None
+
+    # -- HTTP ----------------------------------------------------------------------------------------------------------
+
+    def route(self, pattern: str, methods: str | Iterable[str] = "GET") -> Callable[[AnyHandler], AnyHandler]:
+        """Register a handler for some methods: ``@router.route("/users/:id", ["GET", "PUT"])``.
+
+        Args:
+            pattern: see :mod:`elio.routing`.
+            methods: one method or several.
+
+        Raises:
+            ConfigurationError: the pattern cannot be used or is taken.
+        """
+
+        def register(handler: AnyHandler) -> AnyHandler:
+            self._table.add(pattern, methods, _as_handler(handler))
+            return handler
+
+        return register
+
+    def get(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Register a handler for GET, and for HEAD where there is no other."""
+        return self.route(pattern, "GET")
+
+    def post(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Register a handler for POST."""
+        return self.route(pattern, "POST")
+
+    def put(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Register a handler for PUT."""
+        return self.route(pattern, "PUT")
+
+    def patch(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Register a handler for PATCH."""
+        return self.route(pattern, "PATCH")
+
+    def delete(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Register a handler for DELETE."""
+        return self.route(pattern, "DELETE")
+
+    def options(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Register a handler for OPTIONS, instead of the answer that lists the methods."""
+        return self.route(pattern, "OPTIONS")
+
+    def head(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Register a handler for HEAD, instead of the one for GET."""
+        return self.route(pattern, "HEAD")
+
+    def static(self, prefix: str, directory: str | os.PathLike[str], *, index: str = "index.html") -> None:
+        """Serve the files below a directory, and nothing beside it.
+
+        Args:
+            prefix: path below which the files appear, such as ``/assets``.
+            directory: must exist.
+            index: file that stands for a directory; "" for none.
+
+        Raises:
+            ConfigurationError: the directory does not exist, or the pattern is taken.
+        """
+        handler = static_files(directory, index=index)
+        self._table.add(join_prefix(prefix, "/*"), "GET", handler)
+
+    # -- real time -----------------------------------------------------------------------------------------------------
+
+    def websocket(
+        self,
+        pattern: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        origins: Sequence[str] | None = None,
+        compression: DeflateOptions | bool = True,
+        max_message_size: int | None = UNSET,
+        max_queue: int = UNSET,
+        ping_interval: float | None = UNSET,
+        ping_timeout: float | None = UNSET,
+        close_timeout: float = UNSET,
+        commit_delay: float | None = UNSET,
+        write_limit: int = UNSET,
+    ) -> Callable[[SocketHandler], SocketHandler]:
+        """Register a WebSocket handler. A GET handler may share its path; the ``Upgrade`` header decides.
+
+        Args:
+            pattern: see :mod:`elio.routing`.
+            subprotocols: those this route speaks; the first one the client names is agreed on.
+            origins: origins that browsers may connect from, such as ``https://example.com``; ``"*"`` is any. The
+                server's own origin only, by default.
+            compression: permessage-deflate (RFC 7692): its options, True for the defaults, False for none.
+            max_message_size: and what follows: this route's value of the bound of that name in :class:`elio.Limits`.
+            max_queue: see there.
+            ping_interval: see there.
+            ping_timeout: see there.
+            close_timeout: see there.
+            commit_delay: see there.
+            write_limit: see there.
+
+        Raises:
+            ConfigurationError: the pattern cannot be used or is taken.
+        """
+        bounds = {
+            "max_message_size": max_message_size,
+            "max_queue": max_queue,
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "close_timeout": close_timeout,
+            "commit_delay": commit_delay,
+            "write_limit": write_limit,
+        }
+        deflate = DeflateOptions() if compression is True else compression or None
+
+        def register(handler: SocketHandler) -> SocketHandler:
+            route = WebSocketRoute(
+                handler=handler,
+                subprotocols=tuple(subprotocols),
+                origins=None if origins is None else tuple(origins),
+                deflate=deflate,
+                bounds=_given(bounds),
+            )
+
+            async def upgrade(request: Request) -> Response:
+                return Upgrade(route)
+
+            self._table.add(pattern, WEBSOCKET, upgrade)
+            return handler
+
+        return register
+
+    def sse(
+        self,
+        pattern: str,
+        *,
+        methods: str | Iterable[str] = "GET",
+        keep_alive_interval: float | None = UNSET,
+        commit_delay: float | None = UNSET,
+        write_limit: int = UNSET,
+    ) -> Callable[[EventHandler], EventHandler]:
+        """Register the handler of an event stream. The body of a POST is read before it is called.
+
+        Args:
+            pattern: see :mod:`elio.routing`.
+            methods: one method or several.
+            keep_alive_interval: and what follows: this route's value of the bound of that name in
+                :class:`elio.Limits`.
+            commit_delay: see there.
+            write_limit: see there.
+
+        Raises:
+            ConfigurationError: the pattern cannot be used or is taken.
+        """
+        bounds = {
+            "keep_alive_interval": keep_alive_interval,
+            "commit_delay": commit_delay,
+            "write_limit": write_limit,
+        }
+
+        def register(handler: EventHandler) -> EventHandler:
+            route = StreamRoute(handler=handler, bounds=_given(bounds))
+
+            async def stream(request: Request) -> Response:
+                return Streaming(route)
+
+            self._table.add(pattern, methods, stream)
+            return handler
+
+        return register
+
+    # -- around them ---------------------------------------------------------------------------------------------------
+
+    def middleware(self, function: MiddlewareT) -> MiddlewareT:
+        """Put a function around every handler of this router and of those mounted on it; the first one is outermost."""
+        self._middleware.append(function)
+        return function
+
+    def cors(self, **options: Any) -> None:
+        """Answer cross-origin requests of browsers; see :func:`elio.server.cors.cors` for the options."""
+        self._middleware.append(cors(**options))
+
+    def mount(self, prefix: str, router: Router) -> None:
+        """Put another router's routes, with its middleware, under a prefix.
+
+        Args:
+            prefix: a pattern without a rest; its parameters reach the handlers too.
+            router: what is registered with it later counts as well, until a server starts.
+        """
+        if router is self:
+            raise ConfigurationError("a router cannot be mounted on itself")
+        self._mounted.append((prefix, router))
+
+    def not_found(self, handler: AnyHandler) -> AnyHandler:
+        """Call this handler for paths without a route, instead of answering 404."""
+        self._not_found = _as_handler(handler)
+        return handler
+
+    def on_error(self, handler: ErrorHandlerT) -> ErrorHandlerT:
+        """Call ``handler(request, exception)`` for what a handler raises, ``HTTPError`` included, to get a response."""
+        self._on_error = handler
+        return handler
+
+    # -- for the server ------------------------------------------------------------------------------------------------
+
+    @property
+    def error_handler(self) -> ErrorHandler | None:
+        """What :meth:`on_error` registered."""
+        return self._on_error
+
+    def build(self) -> Handler:
+        """All of it as one handler, which raises ``HTTPError`` where there is no route.
+
+        Raises:
+            ConfigurationError: two mounted routers share a path.
+        """
+        table: RouteTable[Handler] = RouteTable()
+        for pattern, methods, handler in self._collect(""):
+            table.add(pattern, methods, handler)
+        return _around(self._middleware, _Dispatcher(table, self._not_found))
+
+    def _collect(self, prefix: str) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
+        """Patterns, methods and handlers, those of mounted routers inside their middleware."""
+        found = [(join_prefix(prefix, route.pattern), route.methods, route.endpoint) for route in self._table.routes()]
+        for below, router in self._mounted:
+            for pattern, methods, handler in router._collect(join_prefix(prefix, below) if prefix else below):
+                found.append((pattern, methods, _around(router._middleware, handler)))
+        return found
+
+
+class _Dispatcher:
+    """Finds the handler of a request and calls it."""
+
+    __slots__ = ("_not_found", "_table")
+
+    def __init__(self, table: RouteTable[Handler], not_found: Handler | None) -> None:
+        self._table = table
+        self._not_found = not_found
+
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        path = request.raw_path
+        found: Match[Handler] | NotFound | MethodNotAllowed | Options
+        if request.head.upgrade and is_websocket_upgrade(request.method, request.headers):
+            found = self._table.match(request.method, path, websocket=True)
+            if isinstance(found, NotFound):  # an HTTP route may ignore the wish (RFC 9110 7.8)
+                found = self._table.match(request.method, path)
+        else:
+            found = self._table.match(request.method, path)
+        if isinstance(found, Match):
+            request.params = found.params
+            handler: Handler = found.endpoint
+            return handler(request)
+        return self._refuse(request, found)
+
+    async def _refuse(self, request: Request, found: NotFound | MethodNotAllowed | Options) -> Response:
+        if isinstance(found, Options):
+            return Response(status=204, headers={"Allow": ", ".join(found.allow)})
+        if isinstance(found, MethodNotAllowed):
+            allow = ", ".join(found.allow)
+            raise HTTPError(405, f"{request.method} is not allowed here, {allow} are", headers=[("Allow", allow)])
+        if isinstance(self._table.match("GET", request.raw_path, websocket=True), Match):
+            headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
+            raise HTTPError(426, "this is a WebSocket; connect with a WebSocket client", headers=headers)
+        if self._not_found is not None:
+            return await self._not_found(request)
+        raise HTTPError(404)
+
+
+def _as_handler(function: Callable[[Request], Any]) -> Handler:
+    """A plain function may be a handler too; it runs on the event loop, so it must not wait for anything."""
+    if inspect.iscoroutinefunction(function):
+        return cast(Handler, function)
+
+    async def handler(request: Request) -> Response:
+        result = function(request)
+        return cast(Response, await result if inspect.isawaitable(result) else result)
+
+    return handler
+
+
+def _around(middleware: Sequence[Middleware], handler: Handler) -> Handler:
+    for function in reversed(middleware):
+        handler = _wrap(function, handler)
+    return handler
+
+
+def _wrap(function: Middleware, handler: Handler) -> Handler:
+    async def call(request: Request) -> Response:
+        return await function(request, handler)
+
+    return call
+
+
+def _given(bounds: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in bounds.items() if value is not UNSET}

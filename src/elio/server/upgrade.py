@@ -1,0 +1,298 @@
+"""A request that becomes a WebSocket or an event stream: checks, the handshake, the life of the handler."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+from ..errors import ClientDisconnected, ConnectionClosed, HTTPError, LocalProtocolError, StreamClosed
+from ..event_stream import EventStream
+from ..headers import Headers, HeadersLike
+from ..net.runtime import Runtime
+from ..net.stream import Stream
+from ..request import Request
+from ..response import Response
+from ..session import WebSocket
+from ..websocket.codes import CloseCode
+from ..websocket.connection import Connection, Role
+from ..websocket.deflate import DeflateOptions, accept_offers
+from ..websocket.handshake import accept_response, check_request, origin_allowed, parse_subprotocols, select_subprotocol
+
+__all__ = ["StreamRoute", "Streaming", "Upgrade", "WebSocketRoute", "open_websocket", "run_stream", "run_websocket"]
+
+logger = logging.getLogger("elio.server")
+
+_STREAM_HEADERS: Final = (
+    ("Content-Type", "text/event-stream; charset=utf-8"),
+    ("Cache-Control", "no-cache, no-transform"),
+    ("X-Accel-Buffering", "no"),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Route:
+    """What is common to both kinds: bounds of their own, and the surroundings made of them once."""
+
+    bounds: dict[str, Any] = field(default_factory=dict)
+    _runtime: Runtime | None = None
+    _base: Runtime | None = None
+
+    def runtime(self, base: Runtime) -> Runtime:
+        """The surroundings with this route's bounds."""
+        if not self.bounds:
+            return base
+        if self._runtime is None or self._base is not base:
+            self._base = base
+            self._runtime = base.with_limits(replace(base.limits, **self.bounds))
+        return self._runtime
+
+
+@dataclass(slots=True, kw_only=True)
+class WebSocketRoute(_Route):
+    """One WebSocket route: its handler and its options."""
+
+    handler: Callable[[WebSocket], Awaitable[None]]
+    subprotocols: tuple[str, ...] = ()
+    origins: tuple[str, ...] | None = None
+    deflate: DeflateOptions | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamRoute(_Route):
+    """One event-stream route: its handler and its options."""
+
+    handler: Callable[[EventStream], Awaitable[None]]
+
+
+class Upgrade(Response):
+    """Stands for a WebSocket that is about to be opened. Its headers go into the 101."""
+
+    __slots__ = ("route",)
+
+    def __init__(self, route: WebSocketRoute) -> None:
+        super().__init__(status=101)
+        self.route = route
+
+
+class Streaming(Response):
+    """Stands for an event stream that is about to begin. Its headers go into the head of the response."""
+
+    __slots__ = ("route",)
+
+    def __init__(self, route: StreamRoute) -> None:
+        super().__init__(status=200)
+        self.route = route
+
+
+class Carrier(Protocol):
+    """The HTTP connection below, as far as an upgrade needs it."""
+
+    @property
+    def stream(self) -> Stream:
+        """The stream below."""
+        ...
+
+    @property
+    def runtime(self) -> Runtime:
+        """The surroundings."""
+        ...
+
+    def switch(self, ws: WebSocket, headers: Headers) -> bytes:
+        """Answer 101, let the stream's bytes come to ``ws``; returns those that came behind the handshake."""
+        ...
+
+    async def answer(self, request: Request, response: Response) -> None:
+        """Send an ordinary response."""
+        ...
+
+    def begin_stream(self, stream: EventStream, headers: Headers) -> Callable[[bytes], bytes]:
+        """Send the head of an event stream; returns what makes body pieces of bytes."""
+        ...
+
+
+class _Handshake:
+    """The open half of one opening handshake (an :class:`elio.session.Opening`)."""
+
+    __slots__ = ("_carrier", "_extensions", "_headers", "_key", "_offered", "_request")
+
+    def __init__(self, carrier: Carrier, request: Request, key: str, headers: Headers, extensions: str | None) -> None:
+        self._carrier = carrier
+        self._request = request
+        self._key = key
+        self._headers = headers
+        self._extensions = extensions
+        self._offered = parse_subprotocols(request.headers)
+
+    def accept(self, ws: WebSocket, subprotocol: str | None, headers: HeadersLike) -> None:
+        if subprotocol is None:
+            subprotocol = ws.subprotocol
+        elif subprotocol not in self._offered:
+            raise LocalProtocolError(f"subprotocol {subprotocol!r} was not offered by the client")
+        answer = accept_response(self._key, subprotocol=subprotocol, extensions=self._extensions)
+        answer.extend(self._headers)
+        answer.extend(headers)
+        ws.opened(subprotocol, self._carrier.switch(ws, answer))
+
+    async def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> None:
+        if not 300 <= status <= 599:
+            raise LocalProtocolError(f"status {status} does not refuse a handshake, 300 to 599 do")
+        text = body or str(HTTPError(status))
+        await self._carrier.answer(self._request, Response(text, status=status, headers=headers))
+
+
+def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, origins: Sequence[str] | None) -> WebSocket:
+    """Check the handshake of RFC 6455 4.2.1 and make a ``WebSocket`` that is still to be accepted.
+
+    Raises:
+        RemoteProtocolError: with the status to answer (400, 405, 426).
+        HTTPError: 403, the origin is not allowed.
+    """
+    route = upgrade.route
+    headers = request.headers
+    key = check_request(request.method, request.http_version, headers)
+    if request.head.has_body:
+        raise HTTPError(400, "an opening handshake has no body")
+    allowed = origins if route.origins is None else route.origins
+    if not origin_allowed(headers.get("origin"), host=request.host, scheme=request.scheme, allowed=allowed):
+        raise HTTPError(403, f"origin {headers.get('origin')!r} is not allowed here")
+    subprotocol = select_subprotocol(parse_subprotocols(headers), route.subprotocols)
+    accepted = None
+    if route.deflate is not None:
+        accepted = accept_offers(headers.get_all("sec-websocket-extensions"), route.deflate)
+    extensions, deflate = accepted or (None, None)
+    runtime = route.runtime(carrier.runtime)
+    limits = runtime.limits
+    connection = Connection(
+        Role.SERVER,
+        deflate=deflate,
+        max_message_size=limits.max_message_size,
+        max_fragments=limits.max_fragments,
+        max_empty_frames=limits.max_empty_frames,
+    )
+    carrier.stream.set_write_buffer_limits(high=limits.write_limit)
+    opening = _Handshake(carrier, request, key, upgrade.headers, extensions)
+    return WebSocket(connection, carrier.stream, runtime, request=request, opening=opening, subprotocol=subprotocol)
+
+
+async def run_websocket(ws: WebSocket, route: WebSocketRoute) -> None:
+    """Run the handler and close the connection behind it: 1000 after a return, 1011 after an exception."""
+    task = asyncio.current_task()
+    if task is not None:
+        ws.when_lost(_Guard(task, ws))
+    code, reason = CloseCode.NORMAL, ""
+    try:
+        await route.handler(ws)
+    except asyncio.CancelledError:
+        code, reason = CloseCode.GOING_AWAY, "the server is going away"
+        ws.close_soon(code, reason)
+        raise
+    except HTTPError as error:
+        if ws.is_opening:
+            await ws.reject(error.status, error.detail, error.headers)
+            return
+        code, reason = CloseCode.POLICY_VIOLATION, error.detail[:100]
+    except ConnectionClosed as error:
+        if ws.is_open:  # another connection's end, which this handler did not expect
+            _log_failure(ws, error)
+            code = CloseCode.INTERNAL_ERROR
+    except Exception as error:
+        _log_failure(ws, error)
+        if ws.is_opening:
+            await ws.reject(500, "", ())
+            return
+        code = CloseCode.INTERNAL_ERROR
+    await ws.close(code, reason)
+
+
+def _log_failure(ws: WebSocket, error: Exception) -> None:
+    path = "?" if ws.request is None else ascii(ws.request.path)
+    logger.error("handler of WebSocket %s failed", path, exc_info=error)
+
+
+class _Guard:
+    """Cancels the handler of a connection that has ended, if it does not find out by itself."""
+
+    __slots__ = ("_task", "_ws")
+
+    def __init__(self, task: asyncio.Task[Any], ws: WebSocket) -> None:
+        self._task = task
+        self._ws = ws
+
+    def __call__(self) -> None:
+        """The connection is lost. A handler that takes messages learns it from them; one that does not is cancelled."""
+        if self._task.done():
+            return
+        if not self._ws.knows_the_end:
+            self._task.cancel("the client has disconnected")
+            return
+        self._task.get_loop().call_later(self._ws.runtime.limits.disconnect_grace, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self._task.done():
+            self._task.cancel("the client has disconnected")
+
+
+class _StreamResponse:
+    """The response below one event stream (an :class:`elio.event_stream.StreamResponse`)."""
+
+    __slots__ = ("_carrier", "_headers", "stream")
+
+    def __init__(self, carrier: Carrier, headers: Headers) -> None:
+        self._carrier = carrier
+        self._headers = headers
+        self.stream: EventStream | None = None
+
+    def begin(self, headers: Headers) -> Callable[[bytes], bytes]:
+        if self.stream is None:  # pragma: no cover
+            raise LocalProtocolError("the stream was not set")
+        head = self._headers.copy()
+        head.extend(headers)
+        for name, value in _STREAM_HEADERS:
+            head.setdefault(name, value)
+        return self._carrier.begin_stream(self.stream, head)
+
+
+async def run_stream(
+    carrier: Carrier, request: Request, response: Streaming, *, adopt: Callable[[EventStream], object]
+) -> bool:
+    """Run the handler of an event stream to its end.
+
+    Args:
+        carrier: the HTTP connection.
+        request: its body is read first if it has one.
+        response: from the router.
+        adopt: told the stream before the handler runs.
+
+    Returns:
+        Whether the stream ended as its handler wanted; false if the handler failed behind the first event.
+
+    Raises:
+        Exception: what the handler raised before the stream began.
+    """
+    route = response.route
+    if request.head.has_body:
+        await request.body()
+    runtime = route.runtime(carrier.runtime)
+    body = _StreamResponse(carrier, response.headers)
+    stream = EventStream(request, body, carrier.stream, runtime)
+    body.stream = stream
+    adopt(stream)
+    try:
+        await route.handler(stream)
+    except (StreamClosed, ClientDisconnected):
+        pass  # the reader left: nobody's mistake
+    except Exception as error:
+        if not stream.has_begun:
+            stream.discard()
+            raise
+        if not isinstance(error, HTTPError):
+            logger.error("handler of event stream %s failed", ascii(request.path), exc_info=error)
+        stream.finish()
+        return False
+    if stream.is_active and not stream.has_begun:
+        stream.begin()
+    stream.finish()
+    return True

@@ -1,0 +1,376 @@
+"""``WebSocket``: what a program holds in its hands, the same class on both sides (RFC 6455).
+
+It joins the protocol (:mod:`elio.websocket`, which does no I/O) to a stream (:mod:`elio.net`) and to the tasks that
+receive and send. Not here: the opening handshake, which the server or the client brings as an :class:`Opening`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from os import urandom
+from time import perf_counter
+from typing import Any, Protocol
+
+from .errors import ConcurrencyError, ConnectionClosed, LocalProtocolError
+from .headers import HeadersLike
+from .net.ready import Wakeup
+from .net.runtime import Runtime
+from .net.stream import Stream
+from .request import Request
+from .websocket.codes import CloseCode
+from .websocket.connection import Connection, State
+from .wire import Wire
+
+__all__ = ["Opening", "WebSocket"]
+
+
+class Opening(Protocol):
+    """The server's half of an opening handshake that is still open (RFC 6455 4.2.2)."""
+
+    def accept(self, ws: WebSocket, subprotocol: str | None, headers: HeadersLike) -> None:
+        """Answer with 101 and let the stream's bytes come to ``ws``."""
+        ...
+
+    async def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> None:
+        """Answer with an ordinary HTTP response."""
+        ...
+
+
+class WebSocket(Wire):
+    """One WebSocket connection.
+
+    ``async for message in ws`` gives ``str`` for text and ``bytes`` for binary messages until the connection has ended
+    as agreed, and raises :class:`elio.ConnectionClosedError` if it ended in any other way. On the server the handshake
+    is answered by the first use, or by :meth:`accept`; until then :meth:`reject` still can refuse it.
+
+    Any ``await`` may be cancelled: no message is lost by that, and the object stays usable.
+
+    Attributes:
+        request: the request that opened the connection; None for a client.
+        subprotocol: what was agreed on in the handshake, or None.
+        latency: seconds of the last measured round trip of a ping, or None before the first.
+    """
+
+    __slots__ = ("__weakref__", "_opening", "_receiving", "_state", "request", "subprotocol")
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream,
+        runtime: Runtime,
+        *,
+        request: Request | None = None,
+        opening: Opening | None = None,
+        subprotocol: str | None = None,
+    ) -> None:
+        super().__init__(connection, stream, runtime)
+        self.request = request
+        self.subprotocol = subprotocol
+        self._opening = opening
+        self._receiving = False
+        self._state: dict[str, Any] | None = None
+        now = runtime.timer.now()
+        if opening is not None and runtime.limits.commit_delay is not None:
+            self._deadline = now + runtime.limits.commit_delay
+        if opening is None:
+            self._start_pings(now)
+        self._schedule()
+
+    def __repr__(self) -> str:
+        where = self.request.path if self.request is not None else "client"
+        if self._opening is not None:
+            return f"<WebSocket {where} opening>"
+        return f"<WebSocket {where} {'open' if self.is_open else f'closed {self.close_code}'}>"
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return not self._lost and self._opening is None and self._connection.state is State.OPEN
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the handshake is still to be answered."""
+        return self._opening is not None
+
+    @property
+    def runtime(self) -> Runtime:
+        """The surroundings of this connection."""
+        return self._runtime
+
+    @property
+    def knows_the_end(self) -> bool:
+        """Whether the program takes messages, or was told by an exception that the connection has ended."""
+        return self._receiving or self._told
+
+    def when_lost(self, callback: Callable[[], object]) -> None:
+        """Call back once, when the stream is closed; it replaces an earlier callback."""
+        self._on_lost = callback
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The parameters of the route's path."""
+        return {} if self.request is None else self.request.params
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """A place for the program's own data about this connection."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    @property
+    def close_code(self) -> int | None:
+        """The close code (RFC 6455 7.1.5): None while open, 1006 after an end without the peer's close frame."""
+        return self._connection.close_code if self._ended else None
+
+    @property
+    def close_reason(self) -> str | None:
+        """The close reason (RFC 6455 7.1.6), None while open."""
+        return self._connection.close_reason if self._ended else None
+
+    # -- opening handshake, server side --------------------------------------------------------------------------------
+
+    async def accept(self, *, subprotocol: str | None = None, headers: HeadersLike = ()) -> None:
+        """Answer the handshake with 101 now, instead of at the first use.
+
+        Args:
+            subprotocol: one of those the client offered, instead of the one the route agreed to.
+            headers: further headers of the answer.
+
+        Raises:
+            LocalProtocolError: the handshake is over, or the subprotocol was not offered; nothing was sent.
+            ConnectionClosed: the client has gone.
+        """
+        if self._opening is None:
+            raise LocalProtocolError("the handshake has been answered already")
+        self._accept(subprotocol, headers)
+
+    async def reject(self, status: int = 403, body: str | bytes = "", headers: HeadersLike = ()) -> None:
+        """Refuse the handshake with an ordinary HTTP response (RFC 6455 4.2.2); the connection has then ended.
+
+        Args:
+            status: an HTTP status of 300 to 599.
+            body: text or bytes of the answer; the status phrase by default.
+            headers: further headers of the answer.
+
+        Raises:
+            LocalProtocolError: the handshake has been answered already; use :meth:`close`.
+        """
+        opening = self._opening
+        if opening is None:
+            raise LocalProtocolError("the handshake has been answered already; close the connection instead")
+        self._opening = None
+        self._end()
+        await opening.reject(status, body, headers)
+
+    def _accept(self, subprotocol: str | None = None, headers: HeadersLike = ()) -> None:
+        opening = self._opening
+        if opening is None:
+            return
+        if self._lost:
+            raise self._closed_error()
+        opening.accept(self, subprotocol, headers)
+
+    def opened(self, subprotocol: str | None, rest: bytes) -> None:
+        """Called by the :class:`Opening` once the handshake is answered.
+
+        Args:
+            subprotocol: what was agreed on.
+            rest: bytes that came behind the handshake.
+        """
+        self._opening = None
+        self.subprotocol = subprotocol
+        self._deadline = 0.0
+        self._start_pings(self._runtime.timer.now())
+        self._schedule()
+        if rest:
+            self.data_received(rest)
+
+    # -- receiving -----------------------------------------------------------------------------------------------------
+
+    async def receive(self) -> str | bytes:
+        """The next message: ``str`` for text, ``bytes`` for binary.
+
+        Raises:
+            ConnectionClosed: the connection has ended and every message that came before was received.
+            ConcurrencyError: another task is receiving from this connection.
+        """
+        if self._queue:
+            return self._take(self._queue)
+        if self._waiter is not None:
+            raise ConcurrencyError("another task is receiving from this connection already")
+        if self._opening is not None:
+            self._accept()
+        self._receiving = True
+        self._streak = 0
+        while not self._queue:
+            if self._ended:
+                raise self._closed_error()
+            waiter = Wakeup(self._runtime.loop)
+            self._waiter = waiter
+            try:
+                await waiter
+            except BaseException:
+                if waiter.value is not None:
+                    self._put_back(waiter.value)
+                raise
+            finally:
+                if self._waiter is waiter:
+                    self._waiter = None
+            message: str | bytes | None = waiter.value
+            if message is not None:
+                return message
+        return self._take(self._queue)
+
+    def __aiter__(self) -> WebSocket:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.receive()
+        except ConnectionClosed as closed:
+            if closed.code in (1000, 1001, 1005):
+                raise StopAsyncIteration from None
+            raise
+
+    # -- sending -------------------------------------------------------------------------------------------------------
+
+    def send(self, message: str | bytes | bytearray | memoryview) -> Coroutine[Any, Any, None]:
+        """Send a message: text for ``str``, binary for bytes. It is on its way even if the result is not awaited.
+
+        Returns:
+            An awaitable that waits only while more than ``write_limit`` bytes are queued towards the peer.
+
+        Raises:
+            ConnectionClosed: the connection has ended; the message was not sent.
+            TypeError: the message is neither text nor bytes.
+        """
+        if self._opening is not None:
+            self._accept()
+        if self._lost or self._connection.state is not State.OPEN:
+            raise self._closed_error()
+        if isinstance(message, str):
+            self._connection.send_text(message)
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            self._connection.send_binary(message)
+        else:
+            raise TypeError(f"a message is str or bytes, not {type(message).__name__}")
+        size = len(message)
+        self._emit(size)
+        return self._room(size)
+
+    def send_text(self, text: str) -> Coroutine[Any, Any, None]:
+        """Send a text message; see :meth:`send`."""
+        if not isinstance(text, str):
+            raise TypeError(f"a text message is str, not {type(text).__name__}")
+        return self.send(text)
+
+    def send_binary(self, data: bytes | bytearray | memoryview) -> Coroutine[Any, Any, None]:
+        """Send a binary message; see :meth:`send`."""
+        if isinstance(data, str):
+            raise TypeError("a binary message is bytes, not str")
+        return self.send(data)
+
+    async def ping(self, payload: bytes | None = None) -> float:
+        """Send a ping and wait for its pong (RFC 6455 5.5.2).
+
+        Args:
+            payload: at most 125 bytes, of your own or random ones. Pings with equal payloads share one pong.
+
+        Returns:
+            Seconds of the round trip, which :attr:`latency` has from then on, too.
+
+        Raises:
+            ConnectionClosed: the connection ended before the pong came.
+            LocalProtocolError: the payload is over 125 bytes.
+        """
+        self._check_open()
+        if payload is None:
+            payload = urandom(4)
+        self._connection.send_ping(payload)
+        loop = self._runtime.loop
+        waiter: asyncio.Future[float] = loop.create_future()
+        if self._pings is None:
+            self._pings = {}
+        self._pings[payload] = (perf_counter(), waiter)
+        self._emit(len(payload))
+        try:
+            return await waiter
+        finally:
+            if self._pings is not None and self._pings.get(payload, (0.0, None))[1] is waiter:
+                del self._pings[payload]
+
+    async def pong(self, payload: bytes = b"") -> None:
+        """Send a pong nobody asked for (RFC 6455 5.5.3). Pings are answered without this."""
+        self._check_open()
+        self._connection.send_pong(payload)
+        self._emit(len(payload))
+        await self._room(len(payload))
+
+    def _check_open(self) -> None:
+        if self._opening is not None:
+            self._accept()
+        if self._lost or self._connection.state is not State.OPEN:
+            raise self._closed_error()
+
+    # -- closing -------------------------------------------------------------------------------------------------------
+
+    async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Close the connection (RFC 6455 7.1.2): send a close frame, wait for the peer's, then for the stream's end.
+
+        Messages sent before go out first. If the peer does not answer within ``close_timeout``, the connection is cut.
+        Nothing happens if it has ended already; a second call waits along.
+
+        Args:
+            code: 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999.
+            reason: at most 123 bytes in UTF-8.
+
+        Raises:
+            LocalProtocolError: the code or the reason may not be sent; the connection is as it was.
+        """
+        self.close_soon(code, reason)
+        await self.wait_closed()
+
+    def close_soon(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Begin the closing handshake of :meth:`close` and do not wait for its end."""
+        if self._opening is not None and not self._lost:
+            self._accept()
+        if self._lost or self._connection.state is not State.OPEN:
+            return
+        self._connection.send_close(code, reason)
+        self._begun_closing = True
+        self._emit(0)
+        self._set_deadline(self._runtime.limits.close_timeout)
+        self._update_reading()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended and its stream is closed."""
+        if self._lost:
+            return
+        waiter = self._runtime.loop.create_future()
+        if self._closed_waiters is None:
+            self._closed_waiters = []
+        self._closed_waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if self._closed_waiters is not None and waiter in self._closed_waiters:
+                self._closed_waiters.remove(waiter)
+
+    def abort(self) -> None:
+        """Cut the connection now, without a closing handshake. The peer sees 1006."""
+        self._stream.abort()
+
+    def _time_out_opening(self) -> bool:
+        if self._opening is None:
+            return False
+        self._accept()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The stream is closed."""
+        self._opening = None
+        super().connection_lost(exc)
