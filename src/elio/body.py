@@ -114,10 +114,9 @@ class Body:
     def feed(self, data: bytes) -> None:
         """Add bytes that have arrived."""
         self._received += len(data)
-        if self._discarding:
-            return
-        self._buffer += data
-        self._regulate()
+        if not self._discarding:
+            self._buffer += data
+            self._regulate()
         self._wake()
 
     def feed_eof(self) -> None:

@@ -44,8 +44,8 @@ for _suffix, _type in {
     ".woff2": "font/woff2",
 }.items():
     _TYPES.add_type(_type, _suffix)
-# Text by what it is, though its media type does not start with "text/".
-_TEXT_TYPES: Final = frozenset({"application/json", "application/manifest+json", "application/xml", "image/svg+xml"})
+# Text whose media type does not say so and whose charset is not fixed, as that of JSON is.
+_TEXT_TYPES: Final = frozenset({"application/xml", "image/svg+xml"})
 
 
 class CookieAttributes(TypedDict, total=False):

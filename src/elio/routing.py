@@ -215,7 +215,7 @@ class RouteTable(Generic[T]):
             seen.update(table)
         if websocket:
             return NOT_FOUND
-        if path == "*":
+        if path == "*" and method == "OPTIONS":
             seen = {method for route in self._routes if not isinstance(route.methods, Kind) for method in route.methods}
         return _without_endpoint(method, seen)
 
