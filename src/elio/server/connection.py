@@ -111,7 +111,7 @@ class HttpConnection(Outlet):
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is closed."""
         self._lost = True
-        self._context.connections.discard(self)
+        self._context.forget(self)
         self.runtime.timer.forget(self, self._bucket)
         self._wake_writers()
         if not self._body.is_complete:
@@ -303,7 +303,7 @@ class HttpConnection(Outlet):
         try:
             await run_websocket(ws, response.route)
         finally:
-            self._context.websockets.pop(ws, None)
+            self._context.forget(ws)
             if self._websocket is ws:  # refused: this connection goes on
                 self._websocket = None
                 if ws.request is not None:
@@ -315,7 +315,7 @@ class HttpConnection(Outlet):
         self.flush()
         rest = self._http.take_rest()
         self._stream.set_protocol(ws)
-        self._context.connections.discard(self)
+        self._context.forget(self)
         self.runtime.timer.forget(self, self._bucket)
         if self._reading_paused:
             self._stream.resume_reading()

@@ -45,6 +45,7 @@ class Context:
     __slots__ = (
         "_date",
         "_date_second",
+        "_empty",
         "access_log",
         "allowed_hosts",
         "app",
@@ -77,8 +78,24 @@ class Context:
         self.connections: set[Tracked] = set()
         self.websockets: dict[WebSocket, asyncio.Task[Any]] = {}
         self.closing = False
+        self._empty: asyncio.Future[None] | None = None
         self._date = ""
         self._date_second = -1
+
+    def forget(self, gone: Tracked | WebSocket) -> None:
+        """A connection has ended, or has become a WebSocket."""
+        if isinstance(gone, WebSocket):
+            self.websockets.pop(gone, None)
+        else:
+            self.connections.discard(gone)
+        if self._empty is not None and not self._empty.done() and not self.connections and not self.websockets:
+            self._empty.set_result(None)
+
+    async def wait_empty(self) -> None:
+        """Wait until no connection is left."""
+        if self.connections or self.websockets:
+            self._empty = self.runtime.loop.create_future()
+            await self._empty
 
     def date(self) -> str:
         """The value of a Date header (RFC 9110 6.6.1), made once a second."""

@@ -173,13 +173,9 @@ class Server:
             connection.shut_down()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await self._wait_empty(context)
+                await context.wait_empty()
         await self._cut(context)
         self._release(context)
-
-    async def _wait_empty(self, context: Context) -> None:
-        while context.connections or context.websockets:
-            await asyncio.sleep(0.01)
 
     async def _cut(self, context: Context) -> None:
         tasks = list(context.websockets.values())
