@@ -211,7 +211,7 @@ class MessageDecoder:
             burst_size: bytes of payload after which the call stops.
 
         Returns:
-            Whether there is anything but messages among the new events.
+            False if there are only messages among the new events, for certain.
         """
         if not self._stopped:
             self._frames.feed(data)
@@ -280,14 +280,14 @@ class MessageDecoder:
             self._finish(decode_close(payload))
             return
         if opcode == _PING:
-            events.append(Ping(payload))
             self._count_empty_frame()
+            events.append(Ping(payload))
             return
-        events.append(Pong(payload))
         if self.pongs_expected:
             self.pongs_expected -= 1
         else:
             self._count_empty_frame()
+        events.append(Pong(payload))
 
     def _add_part(self, head: int, payload: bytes, events: list[Event]) -> None:
         frames = self._frames
