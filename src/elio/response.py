@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import AsyncIterable
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias, TypedDict, Unpack
+from typing import Any, Final, TypeAlias, TypedDict, Unpack, cast
 from urllib.parse import quote, urlsplit
 
 from .conditional import Facts, select
@@ -257,11 +257,13 @@ class Response:
     def select(self, method: str, headers: Headers) -> Response:
         """The response to a conditional or range request: 206, 304, 412, 416, or this one (RFC 9110 13, 14).
 
+        It is this one too if another status or a body of another size was set since it was made.
+
         Args:
             method: of the request.
             headers: of the request.
         """
-        if self._facts is None or self.status != 200:
+        if self._facts is None or self.status != 200 or self.body_size != self._facts.size:
             return self
         chosen = select(method, headers, self._facts)
         if chosen.status == 200:
@@ -327,6 +329,4 @@ def _attachment(name: str) -> str:
 def _part(body: Body, offset: int, length: int) -> Body:
     if isinstance(body, FileBody):
         return FileBody(body.path, body.offset + offset, length, body.identity)
-    if isinstance(body, bytes):
-        return body[offset : offset + length]
-    raise LocalProtocolError("a streamed body has no parts")
+    return cast(bytes, body)[offset : offset + length]
