@@ -6,11 +6,12 @@ cd "$(dirname "$0")"
 out=${1:-../.cache/bench}
 mkdir -p "$out"
 flags="-std=c11 -O3 -march=native -Wall -Wextra"
+load="native/common.c native/client.c native/measure.c native/deflate.c native/echo.c native/get.c native/open.c native/fanout.c"
 features="" libraries=""
 has() { printf '#include <%s>\nint main(void){return 0;}\n' "$1" | ${CC:-gcc} -x c - -o /dev/null "$2" 2>/dev/null; }
 if has zlib.h -lz; then features="$features -DWITH_DEFLATE" libraries="$libraries -lz"; fi
 if has openssl/ssl.h -lssl; then features="$features -DWITH_TLS" libraries="$libraries -lssl -lcrypto"; fi
 # shellcheck disable=SC2086
-${CC:-gcc} $flags $features -o "$out/load" load.c native/*.c $libraries
+${CC:-gcc} $flags $features -o "$out/load" load.c $load $libraries
 # shellcheck disable=SC2086
-${CC:-gcc} $flags -o "$out/bare" bare.c native/common.c
+${CC:-gcc} $flags -o "$out/bare" bare.c native/common.c native/peers.c

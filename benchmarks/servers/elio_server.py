@@ -49,8 +49,11 @@ def make_router(options: Options) -> Router:
     @router.sse("/events")
     async def events(stream: EventStream) -> None:
         streams.add(stream)
-        await stream.send(READY)
-        await asyncio.Event().wait()
+        try:
+            await stream.send(READY)
+            await asyncio.Event().wait()
+        finally:
+            streams.discard(stream)
 
     return router
 
