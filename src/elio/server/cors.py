@@ -32,7 +32,7 @@ def cors(
     allow_methods: Names = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
     allow_headers: Names = ("Content-Type", "Last-Event-ID"),
     allow_credentials: bool = False,
-    expose_headers: Iterable[str] = (),
+    expose_headers: Names = (),
     max_age: int = 600,
 ) -> Middleware:
     """Make a middleware that answers preflight requests and marks the other answers.
@@ -45,7 +45,8 @@ def cors(
         allow_methods: methods that pages may use; ``"*"`` for whichever they ask for.
         allow_headers: request headers that pages may set beyond the harmless ones; ``"*"`` for whichever they ask for.
         allow_credentials: whether cookies may come along. Only with a list of origins.
-        expose_headers: response headers that scripts may read beyond the harmless ones.
+        expose_headers: response headers that scripts may read beyond the harmless ones; ``"*"`` for all of them, which
+            browsers take only without credentials.
         max_age: seconds for which browsers remember the answer to a preflight request.
 
     Raises:
@@ -56,7 +57,7 @@ def cors(
         methods=_names(allow_methods),
         headers=_names(allow_headers),
         credentials=allow_credentials,
-        exposed=", ".join(_names(expose_headers) or ()),
+        exposed="*" if expose_headers == "*" else ", ".join(_listed(expose_headers)),
         max_age=max_age,
     )
 
@@ -141,8 +142,10 @@ def _is_preflight(request: Request) -> bool:
 
 
 def _names(names: Names) -> tuple[str, ...] | None:
-    if names == "*":
-        return None
+    return None if names == "*" else _listed(names)
+
+
+def _listed(names: Iterable[str]) -> tuple[str, ...]:
     listed = (names,) if isinstance(names, str) else tuple(names)
     for name in listed:
         if not is_token(name):
