@@ -200,14 +200,14 @@ class Connection:
         """Answer with a close frame of the same code, unless one was sent (RFC 6455 5.5.1)."""
         self.close_received = close
         if self.close_sent is None:
-            self._queue_close(Close(close.code))
+            self._queue_close(None if close.code == CloseCode.NO_STATUS else close.code)
         self.state = State.CLOSED
 
     def _fail(self, error: RemoteProtocolError) -> None:
         """Send a close frame, unless one was sent, and receive no more (RFC 6455 7.1.7)."""
         self.error = error
         if self.close_sent is None:
-            self._queue_close(Close(error.close_code, _cut_reason(str(error))))
+            self._queue_close(error.close_code, _cut_reason(str(error)))
         self.state = State.CLOSED
 
     def _end(self) -> None:
@@ -291,7 +291,7 @@ class Connection:
             LocalProtocolError: the connection is not open, or the code or the reason may not be sent.
         """
         self._check_open()
-        self._queue_close(Close(CloseCode.NO_STATUS if code is None else code, reason))
+        self._queue_close(code, reason)
         self.state = State.CLOSING
 
     def data_to_send(self) -> bytes:
@@ -326,10 +326,9 @@ class Connection:
         else:
             self._out.append(frame)
 
-    def _queue_close(self, close: Close) -> None:
-        code = None if close.code == CloseCode.NO_STATUS else close.code
-        self._queue(_CLOSE, encode_close(code, close.reason))
-        self.close_sent = close
+    def _queue_close(self, code: int | None, reason: str = "") -> None:
+        self._queue(_CLOSE, encode_close(code, reason))
+        self.close_sent = Close(CloseCode.NO_STATUS if code is None else code, reason)
 
     def _queue_pong(self, payload: bytes) -> None:
         """Queue a pong, in place of the last one where too much waits to be sent already (RFC 6455 5.5.3)."""

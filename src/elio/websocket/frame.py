@@ -98,7 +98,7 @@ class FrameDecoder:
         head: the first byte of the frame: FIN, RSV1 and opcode.
         payload: the payload bytes of the part, unmasked.
         max_message_size: bytes of one message.
-        max_payload_size: bytes that the next data frame may have. The layer above lowers it while a message is gathered.
+        max_payload_size: bytes that the next data frame may have; the layer above lowers it inside a message.
         compressed: set by the layer above while continuation frames belong to a compressed message.
         error: why :meth:`next_part` said False, if it was the peer's fault. Nothing comes out after it.
     """
