@@ -1,0 +1,245 @@
+"""One request and its answer on an HTTP connection; gone once both are complete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from time import perf_counter
+from typing import Any, Protocol
+
+from ..body import EMPTY_BODY, Body
+from ..errors import ClientDisconnected, ElioError, HTTPError, RemoteProtocolError
+from ..event_stream import EventStream
+from ..headers import Headers
+from ..http.http1 import ServerConnection
+from ..http.message import RequestHead
+from ..net.runtime import Runtime
+from ..net.stream import Stream
+from ..request import Request
+from ..response import Response
+from ..session import WebSocket
+from ..websocket.handshake import host_allowed
+from .context import Context
+from .failures import error_response, respond
+from .upgrade import Streaming, Upgrade, open_websocket, run_stream, run_websocket
+
+__all__ = ["Exchange", "Line"]
+
+
+class Line(Protocol):
+    """The connection below, as far as an exchange needs it."""
+
+    context: Context
+    http: ServerConnection
+    client: str
+
+    @property
+    def stream(self) -> Stream:
+        """The stream below."""
+        ...
+
+    @property
+    def runtime(self) -> Runtime:
+        """The surroundings."""
+        ...
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client has gone."""
+        ...
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the connection closes behind this exchange."""
+        ...
+
+    def flush(self) -> None:
+        """Write what the protocol has."""
+        ...
+
+    def room(self, size: int) -> Coroutine[Any, Any, None]:
+        """What a sender of so many bytes awaits."""
+        ...
+
+    def regulate(self) -> None:
+        """Read from the stream or stop it, as the body has room."""
+        ...
+
+    def leave(self, ws: WebSocket) -> None:
+        """The stream belongs to the WebSocket now."""
+        ...
+
+    def done(self) -> None:
+        """The answer is complete, or will never be."""
+        ...
+
+
+class Exchange:
+    """A request, the task that answers it, and what it may become (an :class:`elio.server.upgrade.Carrier`)."""
+
+    __slots__ = ("_line", "_started", "body", "events", "request", "task", "websocket")
+
+    def __init__(self, line: Line, head: RequestHead) -> None:
+        self._line = line
+        self._started = perf_counter()
+        self.body = self._make_body(head) if head.has_body else EMPTY_BODY
+        self.request = Request(head, body=self.body, client=line.client, scheme=line.context.scheme)
+        self.events: EventStream | None = None
+        self.websocket: WebSocket | None = None
+        self.task: asyncio.Task[None] = line.runtime.loop.create_task(self._serve())
+
+    def _make_body(self, head: RequestHead) -> Body:
+        limits = self._line.runtime.limits
+        return Body(
+            size=head.content_length,
+            buffer_size=limits.body_buffer_size,
+            timeout=limits.body_timeout,
+            pause=self._line.regulate,
+            resume=self._line.regulate,
+            on_first_read=self._send_continue if head.expects_continue else None,
+        )
+
+    def _send_continue(self) -> None:
+        if not self._line.http.response_begun and not self._line.is_lost:
+            self._line.http.send_informational(100)
+            self._line.flush()
+
+    def client_left(self, error: Exception | None) -> None:
+        """The stream is closed."""
+        if not self.body.is_complete:
+            self.body.fail(ClientDisconnected(self.body.received))
+        if self.websocket is not None:
+            self.websocket.connection_lost(error)
+        elif self.events is not None:
+            self.events.connection_lost()
+            self.task.cancel("the client has disconnected")
+
+    # -- the answer ----------------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        request = self.request
+        if host_allowed(request.host, self._line.context.allowed_hosts):
+            response = await respond(self._line.context, request)
+        else:
+            response = error_response(HTTPError(421, f"host {request.host!r} is not served here"))
+        try:
+            if isinstance(response, Upgrade):
+                self._begin_websocket(response)
+            elif isinstance(response, Streaming) and request.method != "HEAD":
+                await self._serve_stream(response)
+            else:
+                await self.answer(request, response)
+        except (HTTPError, RemoteProtocolError) as error:
+            await self._refuse(error)
+        except ElioError:
+            self._line.stream.abort()  # the client left while it was answered
+        finally:
+            if self.websocket is None:
+                self._line.done()
+
+    async def _refuse(self, error: HTTPError | RemoteProtocolError) -> None:
+        if self._line.http.response_begun:
+            return
+        await self.answer(self.request, error_response(error))
+
+    async def answer(self, request: Request, response: Response) -> None:
+        """Send a response; wait until the client has taken most of it."""
+        line = self._line
+        http = line.http
+        response = response.select(request.method, request.headers)
+        body = response.body
+        http.send_response(
+            response.status,
+            response.headers,
+            body_size=response.body_size,
+            close=line.is_last,
+            date=line.context.date(),
+        )
+        self._log(response.status)
+        if isinstance(body, bytes):
+            http.send_body(body)
+        elif request.method != "HEAD":
+            line.flush()
+            await self._send_parts(body)
+        http.end_body()
+        line.flush()
+        await line.room(0)
+
+    async def _send_parts(self, body: Any) -> None:
+        parts = aiter(body)
+        try:
+            async for part in parts:
+                if self._line.is_lost:
+                    raise ClientDisconnected(self.body.received)
+                self._line.http.send_body(part)
+                self._line.flush()
+                await self._line.room(len(part))
+        finally:
+            close = getattr(parts, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _log(self, status: int) -> None:
+        line = f"{self.request.method} {self.request.target}"
+        self._line.context.log_access(line, self._line.client, status, perf_counter() - self._started)
+
+    # -- what it may become (an elio.server.upgrade.Carrier) -----------------------------------------------------------
+
+    @property
+    def stream(self) -> Stream:
+        """The stream below."""
+        return self._line.stream
+
+    @property
+    def runtime(self) -> Runtime:
+        """The surroundings."""
+        return self._line.runtime
+
+    def _begin_websocket(self, response: Upgrade) -> None:
+        ws = open_websocket(self, self.request, response, origins=self._line.context.origins)
+        self.websocket = ws
+        task = self.runtime.loop.create_task(self._run_websocket(ws, response))
+        self.task = task
+        self._line.context.websockets[ws] = task
+
+    async def _run_websocket(self, ws: WebSocket, response: Upgrade) -> None:
+        try:
+            await run_websocket(ws, response.route)
+        finally:
+            self._line.context.forget(ws)
+            if self.websocket is ws:  # it was refused: the connection goes on
+                self.websocket = None
+                self._line.done()
+
+    def switch(self, ws: WebSocket, headers: Headers) -> bytes:
+        """Answer 101, and let the stream's bytes come to the WebSocket from now on."""
+        line = self._line
+        line.http.send_response(101, headers, body_size=0, date=line.context.date())
+        line.flush()
+        self._log(101)
+        self.websocket = None
+        line.leave(ws)
+        return line.http.take_rest()
+
+    async def _serve_stream(self, response: Streaming) -> None:
+        if not await run_stream(self, self.request, response, adopt=self._adopt):
+            self.stream.close()
+        elif not self._line.is_lost:
+            self._line.http.end_body()
+
+    def _adopt(self, stream: EventStream) -> None:
+        self.events = stream
+
+    def begin_stream(self, stream: EventStream, headers: Headers) -> Callable[[bytes], bytes]:
+        """Send the head of an event stream."""
+        line = self._line
+        http = line.http
+        http.send_response(200, headers, body_size=None, close=line.is_last, date=line.context.date())
+        line.flush()
+        self._log(200)
+
+        def frame(data: bytes) -> bytes:
+            http.send_body(data)
+            return http.data_to_send()
+
+        return frame
