@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote
 
 from .errors import InvalidURL
 
@@ -25,6 +25,7 @@ _UNIX: Final = "+unix"
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 # No backslash in the authority: browsers end it there and other parsers do not, so they would see different hosts.
 _FORM: Final = re.compile(r"([^:/?#]+)://([^/?#\\]*)(/[^?#]*)?(?:\?([^#]*))?(#.*)?")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HOSTNAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -155,13 +156,22 @@ class URL:
             error.url = reference
             raise
 
+    def _join(self, reference: str) -> str:
+        # Not urljoin: it loses empty segments and takes "http:x" and "//" for references to a path.
+        if _SCHEME.match(reference):
+            return reference
+        if reference.startswith("//"):
+            return f"{self._http_scheme}:{reference}"
+        path, question, query = reference.partition("?")
+        if not path:
+            return f"{self.origin}{self.path}?{query if question else self.query}"
+        if not path.startswith("/"):
+            path = self.path[: self.path.rindex("/") + 1] + path
+        return f"{self.origin}{_remove_dots(path)}?{query}"
+
     def _resolve(self, reference: str) -> URL:
         _check_characters(reference)
-        try:
-            joined = urljoin(f"{self.origin}{self.target}", reference.partition("#")[0])
-        except ValueError as error:
-            raise InvalidURL(f"not a reference: {error}") from error
-        url = URL._parse(joined)
+        url = URL._parse(self._join(reference.partition("#")[0]))
         if url.socket_path is not None:
             raise InvalidURL("a reference cannot lead to a Unix socket")
         if url.is_websocket and not self.is_websocket:
@@ -241,6 +251,21 @@ def _parse_userinfo(text: str) -> tuple[str | None, str | None]:
         raise InvalidURL("more than one @ before the path; in a user or password it is written %40")
     username, colon, password = text.partition(":")
     return _decode(username), _decode(password) if colon else None
+
+
+def _remove_dots(path: str) -> str:
+    """RFC 3986 5.2.4, for a path that begins with a slash."""
+    segments: list[str] = []
+    _, *others, last = path.split("/")
+    for segment in others:
+        if segment == "..":
+            del segments[-1:]
+        elif segment != ".":
+            segments.append(segment)
+    if last == "..":
+        del segments[-1:]
+    segments.append("" if last in (".", "..") else last)
+    return "/" + "/".join(segments)
 
 
 def _check_characters(text: str) -> None:
