@@ -244,6 +244,18 @@ async def test_draining_does_not_ask_for_the_body() -> None:
     assert feeder.asked == []
 
 
+async def test_it_is_full_between_pause_and_resume() -> None:
+    seen: list[bool] = []
+    body = Body(buffer_size=4, pause=lambda: seen.append(body.is_full), resume=lambda: seen.append(body.is_full))
+    body.feed(b"1234")
+    assert not body.is_full
+    body.feed(b"5")
+    assert body.is_full
+    await anext(body.stream())
+    assert not body.is_full
+    assert seen == [True, False]
+
+
 async def test_a_body_without_callbacks_works() -> None:
     body = Body(buffer_size=1, timeout=None)
     task = asyncio.ensure_future(anext(body.stream()))

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import AsyncIterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypedDict, Unpack, cast
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +20,7 @@ from .conditional import Facts, select
 from .cookies import SameSite, format_set_cookie
 from .errors import HTTPError, InvalidHeader, LocalProtocolError
 from .file_body import FileBody, identity_of
-from .headers import Headers, HeadersLike
+from .headers import Headers, HeadersLike, check_header
 from .http.message import may_have_body
 
 __all__ = ["BodyLike", "CookieAttributes", "FileBody", "Response", "content_type_of"]
@@ -29,6 +30,8 @@ Body: TypeAlias = bytes | AsyncIterable[bytes] | FileBody
 BodyLike: TypeAlias = str | bytearray | memoryview | Body
 PathLike: TypeAlias = str | os.PathLike[str]
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_ASCII_JSON: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPES: Final = mimetypes.MimeTypes()
 """Python's own table, not the system's: the same everywhere. What it lacks in some version stands here."""
@@ -99,7 +102,9 @@ class Response:
         self._facts: Facts | None = None
         if not may_have_body(status) and self.body != b"":
             raise LocalProtocolError(f"a response with status {status} has no body")
-        if content_type is not None:
+        if content_type is not None and headers is None:
+            self.headers = Headers.from_trusted([("Content-Type", _checked_type(content_type))])
+        elif content_type is not None:
             self.headers["Content-Type"] = _with_charset(content_type)
         elif self.body != b"" or isinstance(body, str):
             default = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
@@ -297,12 +302,20 @@ def _with_charset(content_type: str) -> str:
     return f"{content_type}; charset=utf-8" if lower.startswith("text/") and "charset=" not in lower else content_type
 
 
+@lru_cache(maxsize=256)
+def _checked_type(content_type: str) -> str:
+    """A program has few content types, and checking one costs more than the rest of a short response."""
+    value = _with_charset(content_type)
+    check_header("Content-Type", value)
+    return value
+
+
 def _encode_json(value: Any) -> bytes:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _JSON.encode(value).encode()
     except UnicodeEncodeError:
         # A lone surrogate has no UTF-8; escaped it is legal (RFC 8259 8.2).
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        return _ASCII_JSON.encode(value).encode()
 
 
 def _check_location(location: str) -> str:

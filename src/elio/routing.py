@@ -207,14 +207,12 @@ class RouteTable(Generic[T]):
             if target is not None:
                 return Match(target.endpoint, {}, target.pattern)
         segments = _split(path)
-        seen: set[str | Kind] = set()
-        for table in _walk(self._root, segments, 0):
-            target = table.get(key) or (table.get("GET") if key == "HEAD" else None)
-            if target is not None:
-                return Match(target.endpoint, _params(target, segments), target.pattern)
-            seen.update(table)
+        target = _find(self._root, segments, 0, key)
+        if target is not None:
+            return Match(target.endpoint, _params(target, segments), target.pattern)
         if websocket:
             return NOT_FOUND
+        seen = {key for table in _walk(self._root, segments, 0) for key in table}
         if path == "*" and method == "OPTIONS":
             seen = {method for route in self._routes if not isinstance(route.methods, Kind) for method in route.methods}
         return _without_endpoint(method, seen)
@@ -336,8 +334,27 @@ def _split(path: str) -> list[str]:
     return [unquote(segment) for segment in segments] if "%" in path else segments
 
 
+def _find(node: _Node[T], segments: list[str], index: int, key: str | Kind) -> _Target[T] | None:
+    """The most specific pattern that has the method. No deeper than the longest pattern."""
+    if index == len(segments):
+        return _pick(node.targets, key)
+    segment = segments[index]
+    child = node.literals.get(segment)
+    if child is not None and (target := _find(child, segments, index + 1, key)) is not None:
+        return target
+    child = node.parameter
+    if child is not None and segment and (target := _find(child, segments, index + 1, key)) is not None:
+        return target
+    return _pick(node.rest, key)
+
+
+def _pick(table: dict[str | Kind, _Target[T]], key: str | Kind) -> _Target[T] | None:
+    target = table.get(key)
+    return table.get("GET") if target is None and key == "HEAD" else target
+
+
 def _walk(node: _Node[T], segments: list[str], index: int) -> Iterator[dict[str | Kind, _Target[T]]]:
-    """The tables of all patterns that match, the most specific first. No deeper than the longest pattern."""
+    """The tables of all patterns that match, whatever their methods."""
     if index == len(segments):
         yield node.targets
         return
@@ -352,7 +369,9 @@ def _walk(node: _Node[T], segments: list[str], index: int) -> Iterator[dict[str 
 
 
 def _params(target: _Target[T], segments: list[str]) -> dict[str, str]:
-    params = {name: segments[index] for index, name in target.names}
+    params = {}
+    for index, name in target.names:
+        params[name] = segments[index]
     if target.rest is not None:
         index, name = target.rest
         params[name] = "/".join(segments[index:])
