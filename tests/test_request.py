@@ -68,6 +68,7 @@ def test_cookies_are_parsed_once_over_every_line() -> None:
     [
         ("/a?b=1", [("Host", "h.example:8080")], "h.example:8080", "https://h.example:8080/a?b=1"),
         ("/", [], "192.0.2.9:443", "https://192.0.2.9:443/"),
+        ("*", [("Host", "h.example")], "h.example", "https://h.example"),
         ("http://abs.example/a", [("Host", "h.example")], "abs.example", "https://abs.example/a"),
     ],
 )

@@ -143,7 +143,8 @@ class Request:
     @property
     def url(self) -> str:
         """The absolute URL, for links. It is made of what the client says its host is: trust it as far as that."""
-        return f"{self.scheme}://{self.host}{self.head.origin_target}"
+        target = self.head.origin_target
+        return f"{self.scheme}://{self.host}{'' if target == '*' else target}"
 
     @property
     def client_host(self) -> str:
