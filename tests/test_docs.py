@@ -3,6 +3,8 @@
 Every block marked ``python`` must compile; a top-level ``await`` is allowed. A block with the line ``<!-- run -->``
 directly above it is also executed, as an imported module would be: what stands under ``if __name__ == "__main__":`` is
 left out.
+
+Names in backquotes that begin with ``elio.`` must exist.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import pkgutil
 import re
 import sys
 import types
@@ -21,6 +24,7 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 BLOCK: Final = re.compile(r"^(?P<run><!-- run -->\n)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+NAME: Final = re.compile(r"`(elio(?:\.[A-Za-z_]\w*)+)(?:\([^`]*\))?`")
 TIMEOUT: Final = 20.0
 
 
@@ -44,9 +48,14 @@ def blocks_of(text: str, place: str = "page") -> Iterator[Block]:
         yield Block(place, line, match["code"], match["run"] is not None)
 
 
-def all_blocks() -> list[Block]:
+def all_pages() -> dict[str, str]:
+    """The text of every page by its path."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    return [block for page in pages for block in blocks_of(page.read_text("utf-8"), str(page.relative_to(ROOT)))]
+    return {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in pages}
+
+
+def all_blocks() -> list[Block]:
+    return [block for place, text in all_pages().items() for block in blocks_of(text, place)]
 
 
 def execute(block: Block) -> dict[str, object]:
@@ -67,6 +76,27 @@ def test_block_compiles_and_runs_if_it_says_so(block: Block) -> None:
     block.compile()
     if block.is_run:
         execute(block)
+
+
+def test_names_exist() -> None:
+    names = {(name, place) for place, text in all_pages().items() for name in NAME.findall(text)}
+    missing = [f"{place}: {name}" for name, place in sorted(names) if not exists(name)]
+    assert not missing, "\n".join(["the documentation speaks of what is not there:", *missing])
+
+
+def exists(name: str) -> bool:
+    """Whether the name leads somewhere: modules as far as there are some, attributes behind them."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def test_exists_tells_names_from_mistakes() -> None:
+    assert exists("elio.WebSocket.close_code")
+    assert not exists("elio.WebSocket.closed_code")
+    assert NAME.findall("`elio.run(router)`, `elio.a.b` and `elio`") == ["elio.run", "elio.a.b"]
 
 
 def test_blocks_are_found_with_their_lines_and_marks() -> None:

@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -334,6 +335,8 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="for the whole run (1800)")
     parser.add_argument("--url", help="a server that runs already, instead of our echo server")
     options = parser.parse_args()
+    # Told to end, the command still ends its children.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if options.what == "setup":
             make_environment()

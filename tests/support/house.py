@@ -59,6 +59,7 @@ ROOMS: Final = (
                 "request",
                 "response",
                 "session",
+                "wire",
             }
         ),
     ),
