@@ -85,6 +85,7 @@ class HttpConnection(Outlet):
         exchange = self._exchange
         if exchange is None or exchange.events is not None or exchange.websocket is not None or self._lingering:
             return False
+        exchange.client_sends_no_more()
         self._handle(self.http.receive_eof())
         self._shutting_down = True
         return self._stream.can_write_eof()

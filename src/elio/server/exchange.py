@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any, Protocol
 
 from ..body import EMPTY_BODY, Body
-from ..errors import ClientDisconnected, ElioError, HTTPError, RemoteProtocolError
+from ..errors import ClientDisconnected, HTTPError
 from ..event_stream import EventStream
 from ..headers import Headers
 from ..http.http1 import ServerConnection
@@ -20,7 +21,7 @@ from ..response import Response
 from ..session import WebSocket
 from ..websocket.handshake import host_allowed
 from .context import Context
-from .failures import error_response, respond
+from .failures import error_response, log_failure, respond, response_to
 from .upgrade import Streaming, Upgrade, open_websocket, run_stream, run_websocket
 
 __all__ = ["Exchange", "Line"]
@@ -104,10 +105,14 @@ class Exchange:
             self._line.http.send_informational(100)
             self._line.flush()
 
-    def client_left(self, error: Exception | None) -> None:
-        """The stream is closed."""
+    def client_sends_no_more(self) -> None:
+        """The client has closed its sending half."""
         if not self.body.is_complete:
             self.body.fail(ClientDisconnected(self.body.received))
+
+    def client_left(self, error: Exception | None) -> None:
+        """The stream is closed."""
+        self.client_sends_no_more()
         if self.websocket is not None:
             self.websocket.connection_lost(error)
         elif self.events is not None:
@@ -129,18 +134,21 @@ class Exchange:
                 await self._serve_stream(response)
             else:
                 await self.answer(request, response)
-        except (HTTPError, RemoteProtocolError) as error:
-            await self._refuse(error)
-        except ElioError:
-            self._line.stream.abort()  # the client left while it was answered
+        except ClientDisconnected:
+            self._line.stream.abort()  # it left while it was answered: nobody's mistake
+        except Exception as error:
+            await self._fail(error)
         finally:
             if self.websocket is None:
                 self._line.done()
 
-    async def _refuse(self, error: HTTPError | RemoteProtocolError) -> None:
+    async def _fail(self, error: Exception) -> None:
+        """What went wrong behind the handler: an answer, if it is not too late for one."""
         if self._line.http.response_begun:
+            log_failure(self.request, error)
             return
-        await self.answer(self.request, error_response(error))
+        with contextlib.suppress(ClientDisconnected):
+            await self.answer(self.request, await response_to(self._line.context, self.request, error))
 
     async def answer(self, request: Request, response: Response) -> None:
         """Send a response; wait until the client has taken most of it."""

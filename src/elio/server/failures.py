@@ -11,7 +11,7 @@ from ..request import Request
 from ..response import Response
 from .context import Context
 
-__all__ = ["error_response", "respond"]
+__all__ = ["error_response", "log_failure", "respond", "response_to"]
 
 logger = logging.getLogger("elio.server")
 
@@ -38,10 +38,11 @@ async def respond(context: Context, request: Request) -> Response:
     except asyncio.CancelledError:
         raise
     except Exception as error:
-        return await _failed(context, request, error)
+        return await response_to(context, request, error)
 
 
-async def _failed(context: Context, request: Request, error: Exception) -> Response:
+async def response_to(context: Context, request: Request, error: Exception) -> Response:
+    """The response to what a handler raised."""
     if context.on_error is not None:
         try:
             return await context.on_error(request, error)
@@ -51,5 +52,10 @@ async def _failed(context: Context, request: Request, error: Exception) -> Respo
         return error_response(error)
     if isinstance(error, ClientDisconnected):
         return error_response(HTTPError(400, "the client left before its request was complete"))
-    logger.error("handler of %s %s failed", request.method, ascii(request.path), exc_info=error)
+    log_failure(request, error)
     return error_response(HTTPError(500))
+
+
+def log_failure(request: Request, error: Exception) -> None:
+    """Log what a handler raised, with its traceback."""
+    logger.error("handler of %s %s failed", request.method, ascii(request.path), exc_info=error)

@@ -264,7 +264,20 @@ class Router:
         table: RouteTable[Handler] = RouteTable()
         for pattern, methods, handler in self._collect(""):
             table.add(pattern, methods, handler)
-        return _around(self._middleware, _Dispatcher(table, self._not_found))
+        dispatcher = _Dispatcher(table, self._not_found)
+        for prefix, middleware in self._scopes("", ()):
+            dispatcher.add_scope(prefix, middleware)
+        return _around(self._middleware, dispatcher)
+
+    def _scopes(self, prefix: str, outer: tuple[Middleware, ...]) -> list[tuple[str, tuple[Middleware, ...]]]:
+        """Prefixes of mounted routers with the middleware around what is answered for them."""
+        found = []
+        for below, router in self._mounted:
+            path = join_prefix(prefix, below) if prefix else below
+            inner = (*outer, *router._middleware)
+            found.append((path, inner))
+            found.extend(router._scopes(path, inner))
+        return found
 
     def _collect(self, prefix: str) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
         """Patterns, methods and handlers, those of mounted routers inside their middleware."""
@@ -278,11 +291,18 @@ class Router:
 class _Dispatcher:
     """Finds the handler of a request and calls it."""
 
-    __slots__ = ("_not_found", "_table")
+    __slots__ = ("_not_found", "_scopes", "_table")
 
     def __init__(self, table: RouteTable[Handler], not_found: Handler | None) -> None:
         self._table = table
         self._not_found = not_found
+        self._scopes: RouteTable[tuple[Middleware, ...]] = RouteTable()
+
+    def add_scope(self, prefix: str, middleware: tuple[Middleware, ...]) -> None:
+        """Put middleware around what is answered without a handler below a prefix, such as OPTIONS, 404 and 405."""
+        known = isinstance(self._scopes.match("GET", join_prefix(prefix, "/")), Match)
+        if middleware and not known:
+            self._scopes.add(join_prefix(prefix, "/*"), "GET", middleware)
 
     def __call__(self, request: Request) -> Awaitable[Response]:
         path = request.raw_path
@@ -297,9 +317,11 @@ class _Dispatcher:
             request.params = found.params
             handler: Handler = found.endpoint
             return handler(request)
-        return self._refuse(request, found)
+        scope = self._scopes.match("GET", path)
+        refuse = _Refusal(self, found)
+        return _around(scope.endpoint, refuse)(request) if isinstance(scope, Match) else refuse(request)
 
-    async def _refuse(self, request: Request, found: NotFound | MethodNotAllowed | Options) -> Response:
+    async def refuse(self, request: Request, found: NotFound | MethodNotAllowed | Options) -> Response:
         if isinstance(found, Options):
             return Response(status=204, headers={"Allow": ", ".join(found.allow)})
         if isinstance(found, MethodNotAllowed):
@@ -311,6 +333,19 @@ class _Dispatcher:
         if self._not_found is not None:
             return await self._not_found(request)
         raise HTTPError(404)
+
+
+class _Refusal:
+    """Answers a request for which there is no handler."""
+
+    __slots__ = ("_dispatcher", "_found")
+
+    def __init__(self, dispatcher: _Dispatcher, found: NotFound | MethodNotAllowed | Options) -> None:
+        self._dispatcher = dispatcher
+        self._found = found
+
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        return self._dispatcher.refuse(request, self._found)
 
 
 def _as_handler(function: Callable[[Request], Any]) -> Handler:
