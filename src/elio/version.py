@@ -2,4 +2,6 @@
 
 from typing import Final
 
+__all__ = ["VERSION"]
+
 VERSION: Final = "0.1.0"
