@@ -163,6 +163,8 @@ class WebSocket(Wire):
         if opening is None:
             raise LocalProtocolError("the handshake has been answered already; close the connection instead")
         self._opening = None
+        self._lost = True  # the stream stays with the HTTP connection
+        self._runtime.timer.forget(self, self._bucket)
         self._end()
         await opening.reject(status, body, headers)
 
