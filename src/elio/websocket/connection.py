@@ -15,18 +15,20 @@ from typing import Final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .codes import CloseCode, Opcode
-from .frame import encode_frame
+from .frame import encode_head
 from .mask import masking_keys
 from .message import Close, Deflate, Event, MessageDecoder, Ping, Pong, encode_close
 
 __all__ = ["Close", "Connection", "Event", "NextStep", "Ping", "Pong", "Role", "State"]
 
-_CONTINUATION: Final = int(Opcode.CONTINUATION)
+# The first bytes of frames are put together from these; plain integers, as members of an IntEnum take twice the time.
+_FIN: Final = 0x80
+_RSV1: Final = 0x40
 _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
-_CLOSE: Final = int(Opcode.CLOSE)
-_PING: Final = int(Opcode.PING)
-_PONG: Final = int(Opcode.PONG)
+_CLOSE: Final = _FIN | Opcode.CLOSE
+_PING: Final = _FIN | Opcode.PING
+_PONG: Final = _FIN | Opcode.PONG
 
 # With so many frames unsent, only the pong for the latest ping is kept: no peer can fill memory with pings.
 _MAX_FRAMES_BEFORE_PONG: Final = 128
@@ -258,7 +260,7 @@ class Connection:
         if deflate is not None and self._sending_compressed:
             payload = deflate.compress_fragment(payload, last=last)
         rsv1 = first and self._sending_compressed
-        self._queue(opcode if first else _CONTINUATION, payload, fin=last, rsv1=rsv1)
+        self._queue((opcode if first else 0) | (_RSV1 if rsv1 else 0) | (_FIN if last else 0), payload)
         self._sending = 0 if last else opcode
 
     def send_ping(self, payload: bytes = b"") -> None:
@@ -314,13 +316,12 @@ class Connection:
             raise LocalProtocolError("a fragmented message is not finished")
         deflate = self._deflate
         if deflate is None or len(payload) < deflate.threshold:
-            self._queue(opcode, payload)
+            self._queue(opcode | _FIN, payload)
         else:
-            self._queue(opcode, deflate.compress(payload), rsv1=True)
+            self._queue(opcode | _FIN | _RSV1, deflate.compress(payload))
 
-    def _queue(self, opcode: int, payload: bytes | memoryview, fin: bool = True, rsv1: bool = False) -> None:
-        key = masking_keys.next_key() if self._is_client else None
-        frame = encode_frame(opcode, payload, fin=fin, rsv1=rsv1, masking_key=key)
+    def _queue(self, head: int, payload: bytes | memoryview) -> None:
+        frame = encode_head(head, payload, masking_keys.next_key() if self._is_client else None)
         if self._out is None:
             self._out = [frame]
         else:

@@ -15,7 +15,7 @@ from ..errors import LocalProtocolError, MessageTooBig, RemoteProtocolError
 from .codes import CloseCode, Opcode
 from .mask import apply_mask
 
-__all__ = ["ENDS", "MAX_LENGTH", "STARTS", "WHOLE", "FrameDecoder", "encode_frame"]
+__all__ = ["ENDS", "MAX_LENGTH", "STARTS", "WHOLE", "FrameDecoder", "encode_frame", "encode_head"]
 
 MAX_LENGTH: Final = (1 << 63) - 1
 """The longest payload the wire can announce, in bytes: the most significant bit must be 0."""
@@ -29,6 +29,7 @@ WHOLE: Final = STARTS | ENDS
 _FIN: Final = 0x80
 _RSV1: Final = 0x40
 _MASKED: Final = 0x80
+_CONTROL: Final = 0x08
 _MAX_CONTROL_SIZE: Final = 125
 
 # The first bytes of a header that are allowed: known opcodes, no reserved bit, control frames with FIN only.
@@ -65,10 +66,15 @@ def encode_frame(
     Raises:
         LocalProtocolError: a control frame that is fragmented or has more than 125 bytes (RFC 6455 5.5).
     """
+    return encode_head((opcode | _FIN if fin else opcode) | (_RSV1 if rsv1 else 0), payload, masking_key)
+
+
+def encode_head(head: int, payload: bytes | bytearray | memoryview, masking_key: bytes | None) -> bytes:
+    """Encode one frame of which the first byte is made already; see :func:`encode_frame`."""
     size = len(payload)
-    if opcode >= Opcode.CLOSE and (size > _MAX_CONTROL_SIZE or not fin):
-        raise LocalProtocolError(f"control frame of {size} bytes, fin={fin}: at most {_MAX_CONTROL_SIZE}, in one frame")
-    head = (opcode | _FIN if fin else opcode) | (_RSV1 if rsv1 else 0)
+    if head & _CONTROL and (size > _MAX_CONTROL_SIZE or head < _FIN):
+        fault = f"control frame of {size} bytes" if head >= _FIN else "fragmented control frame"
+        raise LocalProtocolError(f"{fault}; at most {_MAX_CONTROL_SIZE} bytes in one frame are allowed")
     masked = 0 if masking_key is None else _MASKED
     if size < 126:
         header = bytes((head, masked | size))
@@ -184,7 +190,7 @@ class FrameDecoder:
         size = second & 0x7F
         start = position + 2
         if size > 125:
-            if head & 0x08:
+            if head & _CONTROL:
                 return self._fail(f"control frame of more than {_MAX_CONTROL_SIZE} bytes")
             start += 2 if size == 126 else 8
             if start - position > available:
@@ -192,7 +198,7 @@ class FrameDecoder:
             size = int.from_bytes(buffer[position + 2 : start], "big")
             if not self._is_minimal(size, start - position):
                 return False
-        if size > self.max_payload_size and not head & 0x08 and not self._fits_inflated(head, size):
+        if size > self.max_payload_size and not head & _CONTROL and not self._fits_inflated(head, size):
             return False
         if self._mask_bit:
             start += 4
@@ -207,7 +213,7 @@ class FrameDecoder:
         return True
 
     def _start_of_frame(self, head: int, start: int, size: int) -> bool:
-        if head & 0x08 or start > len(self._buffer):
+        if head & _CONTROL or start > len(self._buffer):
             return self._need_more()
         self.head = head
         self.part = STARTS
@@ -225,9 +231,13 @@ class FrameDecoder:
 
     def _take(self, size: int) -> None:
         """Take what has arrived of a payload that has ``size`` bytes to go."""
-        piece = self._buffer[self._position : self._position + size]
-        taken = len(piece)
-        self._position += taken
+        position = self._position
+        taken = len(self._buffer) - position
+        # Compared before anything is added: a length from the wire may be as large as it likes.
+        if size < taken:
+            taken = size
+        piece = self._buffer[position : position + taken]
+        self._position = position + taken
         self._remaining = size - taken
         if not self._remaining:
             self.part |= ENDS

@@ -28,6 +28,7 @@ _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
 _WHOLE_TEXT: Final = 0x80 | _TEXT
 _WHOLE_BINARY: Final = 0x80 | _BINARY
+_CONTROL: Final = 0x08
 _CLOSE: Final = int(Opcode.CLOSE)
 _PING: Final = int(Opcode.PING)
 
@@ -233,7 +234,7 @@ class MessageDecoder:
         while frames.next_part():
             head = frames.head
             payload = frames.payload
-            if head & 0x08:
+            if head & _CONTROL:
                 special = True
                 self._add_control(head & 0x0F, payload, events)
             elif frames.part == WHOLE and head & 0x80 and not self._opcode:
@@ -272,7 +273,7 @@ class MessageDecoder:
         opcode = head & 0x0F
         if opcode == _CONTINUATION:
             raise _violation("continuation frame without a message to continue")
-        data = self._inflate(payload, last=True)
+        data = self._inflate(payload, True)
         events.append(_decode_text(data) if opcode == _TEXT else data)
 
     def _add_control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
@@ -293,11 +294,11 @@ class MessageDecoder:
         frames = self._frames
         part = frames.part
         if part & STARTS:
-            self._begin_fragment(head, empty=part == WHOLE and not payload)
+            self._begin_fragment(head, part == WHOLE and not payload)
         last = head & 0x80 != 0 and part & ENDS != 0
         if self._compressed:
             if payload or last:
-                payload = self._inflate(payload, last=last)
+                payload = self._inflate(payload, last)
         elif part & ENDS:
             frames.max_payload_size = frames.max_message_size - self._size - len(payload)
         self._size += len(payload)
@@ -312,7 +313,7 @@ class MessageDecoder:
             self.empty_frames = 0
             self._end_message(events)
 
-    def _begin_fragment(self, head: int, *, empty: bool) -> None:
+    def _begin_fragment(self, head: int, empty: bool) -> None:
         opcode = head & 0x0F
         if opcode == _CONTINUATION:
             if not self._opcode:
@@ -347,7 +348,7 @@ class MessageDecoder:
         self._utf8 = None
         self._opcode = self._size = self._fragments = 0
 
-    def _inflate(self, payload: bytes, *, last: bool) -> bytes:
+    def _inflate(self, payload: bytes, last: bool) -> bytes:
         limit = self._frames.max_message_size
         rest = None if limit == MAX_LENGTH else limit - self._size
         # The frame decoder lets RSV1 through only where deflate was negotiated.
