@@ -24,7 +24,7 @@ from .peers import Peer
 
 __all__ = ["MeasurementFailed", "Settings", "measure"]
 
-START_TIMEOUT = 20.0
+START_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
 LOAD_TIMEOUT = 240.0
 SETTLE_TIMEOUT = 5.0

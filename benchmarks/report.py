@@ -34,9 +34,9 @@ $ python -m benchmarks.run echo-64      # one case; `list` names them
 other work on a machine disturbs least. The load runs on another core, never sleeps, checks every reply byte by byte and
 reads the server's CPU clock at both ends of the measured window. Each measurement starts its server anew; the servers
 take turns in rounds. A cell is the median of the rounds, with the lowest and the highest beside it. "× C" compares with
-the bare server in C (`benchmarks/bare.c`); "Elio is" is Elio's figure divided by that server's, so that below 1 Elio is
-the cheaper one. Latency is what the load sees while all its connections are busy, so with 64 connections it tells of
-throughput, not of the time one message takes.
+the bare server in C (`benchmarks/bare.c`); "Elio is" is the figure of Elio on uvloop divided by that server's: below 1
+Elio is the cheaper one. Latency is what the load sees while all its connections are busy, so with 64 connections it
+tells of throughput, not of the time one message takes.
 
 **What runs.** Each peer in the fastest settings its documentation names (`benchmarks/servers/`), in the versions of
 `benchmarks/requirements.txt`. Elio's handlers are coroutines: `async for message in ws: await ws.send(message)`.
@@ -47,12 +47,18 @@ def case_table(case: Case, rounds: Rounds, *, plain: bool = False) -> str:
     """One row for each server, the cheapest first. `plain` is for the terminal."""
     figures = summary(rounds, case.metric)
     order = sorted(figures, key=lambda server: figures[server][0])
-    head = ["server", _unit(case), "lowest - highest", "× C", "Elio is"]
+    head = ["server", _unit(case), "Elio is"]
+    if case.metric == CPU:
+        head += ["× C", "lowest - highest"]
     with_latency = case.metric == CPU and any("p50_us" in values for values in rounds.values())
     if with_latency:
-        head += ["p50 µs", "p99 µs", f"{case.per}s / s"]
+        head += ["p50 µs", "p99 µs", f"{_plural(case.per)} / s"]
     rows = [_row(case, rounds, server, with_latency) for server in order]
     return _aligned(head, rows) if plain else _markdown(head, rows)
+
+
+def _plural(word: str) -> str:
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
 def _unit(case: Case) -> str:
@@ -62,12 +68,18 @@ def _unit(case: Case) -> str:
 def _row(case: Case, rounds: Rounds, server: str, with_latency: bool) -> list[str]:
     figures = summary(rounds, case.metric)
     value, low, high = figures[server]
-    row = [PEERS[server].label, _number(value), f"{_number(low)} - {_number(high)}"]
-    row.append(f"{value / figures[LIMIT][0]:.2f}" if LIMIT in figures and figures[LIMIT][0] > 0 else "")
-    row.append(f"{figures[OURS][0] / value:.2f}" if OURS in figures and server != OURS and value > 0 else "")
+    row = [PEERS[server].label, _number(value), _ratio(figures, OURS, server)]
+    if case.metric == CPU:
+        row += [_ratio(figures, server, LIMIT), f"{_number(low)} - {_number(high)}"]
     if with_latency:
         row += [_number(_median(rounds, server, name)) for name in ("p50_us", "p99_us", "per_second")]
     return row
+
+
+def _ratio(figures: dict[str, tuple[float, float, float]], server: str, other: str) -> str:
+    if server not in figures or figures.get(other, (0.0,))[0] <= 0:
+        return ""
+    return f"{figures[server][0] / figures[other][0]:.2f}"
 
 
 def _median(rounds: Rounds, server: str, metric: str) -> float:
@@ -75,9 +87,7 @@ def _median(rounds: Rounds, server: str, metric: str) -> float:
 
 
 def _number(value: float) -> str:
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
 def _aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
