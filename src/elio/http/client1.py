@@ -65,7 +65,7 @@ class ClientConnection:
     def __init__(self, limits: Limits, *, max_body_size: int | None) -> None:
         self._limits = limits
         self._max_body_size = max_body_size
-        self._collector = HeadCollector(limits, check_status_line)
+        self._collector = HeadCollector(limits, check_status_line, empty_lines=0)
         self._body: BodyDecoder | None = None
         self._state = _State.IDLE
         self._keep_alive = True
@@ -170,10 +170,11 @@ class ClientConnection:
             self._receive_head(raw, events)
         if self._state is _State.SWITCHED:
             self._rest += data
-        elif self._state is _State.IDLE and data:
-            raise bad_request("response without a request", 0)
-        elif self._state is _State.BODY and data and self._body is not None:
-            self._receive_body(self._body, data, events)
+        elif self._state is _State.BODY and self._body is not None:
+            data = self._receive_body(self._body, data, events)
+        if self._state is _State.IDLE and data:
+            # RFC 9112 6.3: what was not asked for is dropped, so that nobody takes it for the next response.
+            self._keep_alive = False
 
     def _receive_head(self, raw: bytes, events: list[ClientEvent]) -> None:
         head, chunked = parse_response_head(raw)
@@ -214,13 +215,12 @@ class ClientConnection:
             raise body_too_large(length, limit)
         return LengthDecoder(length)
 
-    def _receive_body(self, decoder: BodyDecoder, data: bytes, events: list[ClientEvent]) -> None:
+    def _receive_body(self, decoder: BodyDecoder, data: bytes, events: list[ClientEvent]) -> bytes:
         rest = decode_body(decoder, data, events.append)
         if decoder.end is not None:
             self._state = _State.IDLE
-            # RFC 9112 6.3: what follows was not asked for, so nobody may take it for the next response.
-            self._keep_alive = self._keep_alive and not rest
             events.append(decoder.end)
+        return rest
 
 
 def _length_line(method: str, headers: Headers, body: bytes) -> bytes:

@@ -27,6 +27,7 @@ class HeadCollector:
     Args:
         limits: the bounds of a head.
         check_line: raises for a first line that is none of this protocol.
+        empty_lines: how many empty lines before a head are ignored.
 
     Attributes:
         headers_size: bytes of the header lines of the last head.
@@ -34,9 +35,10 @@ class HeadCollector:
     """
 
     __slots__ = (
-        "_blank_line_skipped",
         "_buffer",
         "_check_line",
+        "_empty_lines",
+        "_empty_lines_left",
         "_limits",
         "_line_count",
         "_line_end",
@@ -45,9 +47,10 @@ class HeadCollector:
         "headers_size",
     )
 
-    def __init__(self, limits: Limits, check_line: Callable[[bytes], object]) -> None:
+    def __init__(self, limits: Limits, check_line: Callable[[bytes], object], *, empty_lines: int) -> None:
         self._limits = limits
         self._check_line = check_line
+        self._empty_lines = empty_lines
         self._buffer = bytearray()
         self.headers_size = 0
         self.header_count = 0
@@ -55,7 +58,7 @@ class HeadCollector:
 
     def _reset(self) -> None:
         self._buffer.clear()
-        self._blank_line_skipped = False
+        self._empty_lines_left = self._empty_lines
         self._scanned = 0  # bytes that were checked
         self._line_count = 0  # line ends among them
         self._line_end = -1  # where the first line ends
@@ -78,9 +81,8 @@ class HeadCollector:
         if self._buffer:
             self._buffer += data
             seen = self._buffer
-        if not self._blank_line_skipped and seen.startswith(b"\r\n"):
-            # RFC 9112 2.2: an empty line before the request line is ignored; one, not many.
-            self._blank_line_skipped = True
+        if self._empty_lines_left and seen.startswith(b"\r\n"):
+            self._empty_lines_left -= 1
             self._scanned = 0
             self._line_count = 0
             seen = seen[2:]

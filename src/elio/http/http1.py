@@ -63,7 +63,8 @@ class ServerConnection:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._writer = ResponseWriter()
-        self._collector = HeadCollector(limits, check_request_line)
+        # RFC 9112 2.2: an empty line before the request line is ignored; one, not many.
+        self._collector = HeadCollector(limits, check_request_line, empty_lines=1)
         self._rest = bytearray()  # what follows the present request
         self._eof = False
         self._expect_head()
