@@ -610,6 +610,10 @@ def test_comment_is_a_sign_of_life_before_its_event_ends() -> None:
     assert parser.receive_data(b"\n") == [message("x")]
 
 
+def test_nothing_but_comments_becomes_a_comment() -> None:
+    check(b"foo: bar\nfoo\nretry: x\nid: \0\n:yes\n\n", [Comment("yes")])
+
+
 def test_comment_text_is_decoded() -> None:
     check(b": \xe2\x82\xac \xff\n", [Comment("€ \ufffd")])
 
@@ -662,6 +666,7 @@ def test_limit_counts_bytes_of_utf_8() -> None:
     too_big("data:€€€\n\n".encode(), 13)
     assert parse(b"data:\xff\xff\xff\ndata:\n\n", limit=10) == [message("\ufffd\ufffd\ufffd\n")]
     too_big(b"data:\xff\xff\xff\ndata:\n\n", 9)
+    too_big(b"data:\xff\xff\xff\xff\n\n", 10)
 
 
 def test_limit_holds_for_each_event_alone() -> None:

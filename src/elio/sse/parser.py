@@ -200,11 +200,9 @@ class Parser:
                 values.append("")
                 more = True
             else:
-                self._type = kind
-                self._id = last_id
+                self._type, self._id = kind, last_id
                 self._read_line(text[pos:stop], events)
-                kind = self._type
-                last_id = self._id
+                kind, last_id = self._type, self._id
             pos = stop + 1
         self._type = kind
         self._id = last_id
