@@ -54,6 +54,9 @@ def case_table(case: Case, rounds: Rounds, *, plain: bool = False) -> str:
     if with_latency:
         head += ["p50 µs", "p99 µs", f"{_plural(case.per)} / s"]
     rows = [_row(case, rounds, server, with_latency) for server in order]
+    if case.needs == "deflate":
+        head.append("bytes of a reply")
+        rows = [[*row, _number(_median(rounds, server, "wire_bytes"))] for row, server in zip(rows, order, strict=True)]
     return _aligned(head, rows) if plain else _markdown(head, rows)
 
 

@@ -16,7 +16,7 @@ from .peers import PYTHON_PEERS
 __all__ = ["FILE", "Rounds", "Verdict", "add_round", "judge", "load_results", "save_case", "summary"]
 
 FILE = ROOT / "benchmarks" / "results.json"
-METRICS = ("cpu_us", "p50_us", "p99_us", "per_second", "memory")
+METRICS = ("cpu_us", "p50_us", "p99_us", "per_second", "memory", "wire_bytes")
 DIGITS = 5
 
 Rounds = dict[str, dict[str, list[float]]]
