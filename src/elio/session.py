@@ -7,7 +7,7 @@ receive and send. Not here: the opening handshake, which the server or the clien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from os import urandom
 from time import perf_counter
 from typing import Any, Protocol
@@ -32,8 +32,8 @@ class Opening(Protocol):
         """Answer with 101 and let the stream's bytes come to ``ws``."""
         ...
 
-    async def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> None:
-        """Answer with an ordinary HTTP response."""
+    def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> Awaitable[None]:
+        """Check what an ordinary HTTP response is to have; awaiting the result sends it."""
         ...
 
 
@@ -157,16 +157,18 @@ class WebSocket(Wire):
             headers: further headers of the answer.
 
         Raises:
-            LocalProtocolError: the handshake has been answered already; use :meth:`close`.
+            LocalProtocolError: the handshake has been answered already (use :meth:`close`), or the status or a header
+                may not be sent; nothing was sent.
         """
         opening = self._opening
         if opening is None:
             raise LocalProtocolError("the handshake has been answered already; close the connection instead")
+        answer = opening.reject(status, body, headers)
         self._opening = None
         self._lost = True  # the stream stays with the HTTP connection
         self._runtime.timer.forget(self, self._bucket)
         self._end()
-        await opening.reject(status, body, headers)
+        await answer
 
     def _accept(self, subprotocol: str | None = None, headers: HeadersLike = ()) -> None:
         opening = self._opening

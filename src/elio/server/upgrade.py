@@ -104,7 +104,7 @@ class Carrier(Protocol):
         """Answer 101, let the stream's bytes come to ``ws``; returns those that came behind the handshake."""
         ...
 
-    async def answer(self, request: Request, response: Response) -> None:
+    def answer(self, request: Request, response: Response) -> Awaitable[None]:
         """Send an ordinary response."""
         ...
 
@@ -136,11 +136,11 @@ class _Handshake:
         answer.extend(headers)
         ws.opened(subprotocol, self._carrier.switch(ws, answer))
 
-    async def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> None:
+    def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> Awaitable[None]:
         if not 300 <= status <= 599:
             raise LocalProtocolError(f"status {status} does not refuse a handshake, 300 to 599 do")
         text = body or str(HTTPError(status))
-        await self._carrier.answer(self._request, Response(text, status=status, headers=headers))
+        return self._carrier.answer(self._request, Response(text, status=status, headers=headers))
 
 
 def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, origins: Sequence[str] | None) -> WebSocket:

@@ -1,0 +1,210 @@
+"""The server's end of an event stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from elio.errors import InvalidHeader, StreamClosed
+from elio.event_stream import EventStream
+from elio.headers import Headers
+from elio.limits import Limits
+from elio.net.runtime import Runtime
+from elio.sse.event import Event
+from support.sessions import make_request
+from support.stream import FakeStream
+
+
+class Body:
+    """A response on paper; pieces of its body are put in brackets."""
+
+    def __init__(self) -> None:
+        self.heads: list[Headers] = []
+
+    def begin(self, headers: Headers) -> Callable[[bytes], bytes]:
+        self.heads.append(headers)
+        return lambda data: b"[" + data + b"]"
+
+
+class Desk:
+    """A stream with all that is around it."""
+
+    def __init__(self, limits: Limits | None = None, last_event_id: bytes = b"") -> None:
+        self.out = FakeStream()
+        self.body = Body()
+        self.runtime = Runtime(asyncio.get_running_loop(), limits or Limits())
+        request = make_request("/events")
+        if last_event_id:
+            request.headers.add("Last-Event-ID", last_event_id.decode("latin-1"))
+        self.stream = EventStream(request, self.body, self.out, self.runtime)
+
+    def pass_time(self, seconds: float) -> None:
+        self.stream.check_time(self.runtime.timer.now() + seconds)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.runtime.close()
+
+
+async def test_everything_that_can_be_sent(desk: Desk) -> None:
+    stream = desk.stream
+    await stream.send(Event("a\nb", type="t", id="1", retry=2.0))
+    assert bytes(desk.out.take()) == b"[id: 1\nevent: t\nretry: 2000\ndata: a\ndata: b\n\n]"
+    await asyncio.sleep(0)
+    for send, expected in (
+        (lambda: stream.send("plain"), b"[data: plain\n\n]"),
+        (lambda: stream.send_data("data"), b"[data: data\n\n]"),
+        (lambda: stream.send_event("t", "x"), b"[event: t\ndata: x\n\n]"),
+        (lambda: stream.send_event("t", "x", id="7"), b"[id: 7\nevent: t\ndata: x\n\n]"),
+        (lambda: stream.send_comment("hi"), b"[: hi\n\n]"),
+        (lambda: stream.send_retry(1.5), b"[retry: 1500\n\n]"),
+    ):
+        await send()
+        stream.flush()
+        assert desk.out.take() == expected
+
+
+async def test_the_head_goes_out_with_the_first_event_and_once(desk: Desk) -> None:
+    desk.stream.headers.add("X-A", "b")
+    assert not desk.stream.has_begun
+    await desk.stream.send("a")
+    await desk.stream.send("b")
+    assert desk.stream.has_begun
+    assert [head.items() for head in desk.body.heads] == [[("X-A", "b")]]
+    desk.stream.begin()
+    assert len(desk.body.heads) == 1
+
+
+async def test_a_quiet_stream_begins_by_itself_after_a_while(desk: Desk) -> None:
+    desk.pass_time(0.2)
+    assert desk.body.heads == []
+    desk.pass_time(0.3)
+    assert len(desk.body.heads) == 1
+
+
+async def test_an_event_that_would_break_the_wire_is_refused_before_the_head(desk: Desk) -> None:
+    with pytest.raises(InvalidHeader):
+        desk.stream.send_event("a\nb", "x")
+    assert desk.body.heads == []
+
+
+async def test_events_of_one_turn_leave_in_two_writes(desk: Desk) -> None:
+    for number in range(5):
+        await desk.stream.send(str(number))
+    assert desk.out.writes == [b"[data: 0\n\n]"]
+    await asyncio.sleep(0)
+    assert desk.out.writes[1:] == [b"[data: 1\n\ndata: 2\n\ndata: 3\n\ndata: 4\n\n]"]
+
+
+async def test_a_sender_waits_for_a_slow_reader(desk: Desk) -> None:
+    desk.stream.pause_writing()
+    waiting = asyncio.ensure_future(desk.stream.send("a"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    desk.stream.resume_writing()
+    await waiting
+
+
+async def test_a_reader_that_takes_no_byte_is_cut_off() -> None:
+    desk = Desk(Limits(send_timeout=5.0))
+    desk.out.stalled = True
+    desk.stream.send("x" * 100_000)
+    desk.stream.pause_writing()
+    desk.pass_time(4.0)
+    assert not desk.out.is_aborted
+    desk.pass_time(5.5)
+    assert desk.out.is_aborted
+    desk.runtime.close()
+
+
+async def test_comments_keep_an_idle_stream_alive_and_only_an_idle_one() -> None:
+    desk = Desk(Limits(keep_alive_interval=15.0))
+    desk.pass_time(60)
+    assert desk.out.take() == b""
+    await desk.stream.send("a")
+    desk.out.take()
+    desk.pass_time(14)
+    assert desk.out.take() == b""
+    desk.pass_time(15.1)
+    assert desk.out.take() == b"[:\n\n]"
+    desk.stream.pause_writing()
+    desk.pass_time(40)
+    assert desk.out.take() == b""
+    desk.runtime.close()
+
+
+async def test_comments_can_be_switched_off() -> None:
+    desk = Desk(Limits(keep_alive_interval=None))
+    await desk.stream.send("a")
+    desk.out.take()
+    desk.pass_time(1e6)
+    assert desk.out.take() == b""
+    desk.runtime.close()
+
+
+async def test_the_last_event_id_is_text_in_utf_8() -> None:
+    assert Desk().stream.last_event_id == ""
+    assert Desk(last_event_id=b"7").stream.last_event_id == "7"
+    assert Desk(last_event_id="ü€".encode()).stream.last_event_id == "ü€"
+    assert Desk(last_event_id=b"\xff").stream.last_event_id == "\N{REPLACEMENT CHARACTER}"
+
+
+async def test_closing_sends_what_was_collected_and_nothing_more(desk: Desk) -> None:
+    await desk.stream.send("a")
+    await desk.stream.send("b")
+    await desk.stream.close()
+    assert not desk.stream.is_active
+    assert bytes(desk.out.written).endswith(b"[data: b\n\n]")
+    with pytest.raises(StreamClosed, match="was closed"):
+        desk.stream.send("c")
+    await desk.stream.close()
+    desk.stream.finish()
+    desk.pass_time(1e6)
+
+
+async def test_closing_before_anything_was_sent_sends_the_head(desk: Desk) -> None:
+    await desk.stream.close()
+    assert len(desk.body.heads) == 1
+    desk.stream.begin()
+
+
+async def test_a_discarded_stream_sends_nothing(desk: Desk) -> None:
+    desk.stream.discard()
+    desk.pass_time(10)
+    assert desk.body.heads == []
+    with pytest.raises(StreamClosed):
+        desk.stream.begin()
+
+
+async def test_a_reader_that_has_gone_is_told_to_whoever_sends(desk: Desk) -> None:
+    desk.stream.pause_writing()
+    waiting = asyncio.ensure_future(desk.stream.send("a"))
+    await asyncio.sleep(0)
+    desk.stream.connection_lost()
+    with pytest.raises(StreamClosed, match="has gone"):
+        await waiting
+    with pytest.raises(StreamClosed, match="has gone"):
+        desk.stream.send("b")
+    assert not desk.stream.is_active
+    desk.stream.finish()
+
+
+async def test_facts(desk: Desk) -> None:
+    assert repr(desk.stream) == "<EventStream /events active>"
+    assert desk.stream.params == {}
+    desk.stream.state["a"] = 1
+    assert desk.stream.state == {"a": 1}
+    desk.stream.connection_lost()
+    assert repr(desk.stream) == "<EventStream /events closed>"
+
+
+async def test_without_a_delay_a_quiet_stream_does_not_begin() -> None:
+    desk = Desk(Limits(commit_delay=None))
+    desk.pass_time(1e6)
+    assert desk.body.heads == []
+    desk.runtime.close()
