@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import h11
@@ -365,6 +366,16 @@ def test_every_byte_in_names_and_values(byte: int) -> None:
         assert parse_request_head(valued).headers["x"] == f"a{chr(byte)}b"
     else:
         assert refusal(valued) == 400
+
+
+def test_a_head_keeps_little_more_than_its_bytes() -> None:
+    lines = [b"X-Header-%d: %b" % (number, b"a" * 20) for number in range(12)]
+    parse_request_head(raw(*lines))
+    tracemalloc.start()
+    kept = [parse_request_head(raw(*lines)) for _ in range(100)]
+    size = tracemalloc.get_traced_memory()[0] / len(kept)
+    tracemalloc.stop()
+    assert size < len(raw(*lines)) + 400
 
 
 # -- limits

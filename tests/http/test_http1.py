@@ -27,7 +27,7 @@ SWITCH = Headers({"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 def connection(**limits: int) -> ServerConnection:
-    return ServerConnection(replace(Limits(), **limits))  # type: ignore[arg-type]
+    return ServerConnection(replace(Limits(), **limits))
 
 
 def receive(subject: ServerConnection, pieces: Iterable[bytes]) -> list[Event]:
