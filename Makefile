@@ -40,6 +40,7 @@ bench: $(READY) ## every benchmark
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python $$file; done
 
 fuzz: $(READY) ## random input into every parser, a minute each
+	@$(BIN)/python -m pip install -qq --editable '.[fuzz]'
 	@set -e; for file in fuzzing/fuzz_*.py; do $(BIN)/python $$file; done
 
 native: $(READY) ## the compiled twins, in place

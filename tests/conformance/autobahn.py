@@ -190,8 +190,7 @@ def echo_server() -> Iterator[str]:
 
 def run_suite(programs: Path, url: str, cases: list[str], options: argparse.Namespace) -> dict[str, Verdict]:
     """Let several processes of the suite work on parts of the case list, and merge their reports."""
-    reports = CACHE / "reports"
-    shutil.rmtree(reports, ignore_errors=True)
+    reports = new_reports_folder()
     # Neighbours cost about the same, so dealing the cases out like cards makes equal parts.
     parts = [cases[i :: options.parallel] for i in range(min(options.parallel, len(cases)))]
     folders = [reports / f"part-{number}" for number in range(len(parts))]
@@ -206,6 +205,24 @@ def run_suite(programs: Path, url: str, cases: list[str], options: argparse.Name
     for folder in folders:
         verdicts.update(read_report(folder))
     return verdicts
+
+
+def new_reports_folder() -> Path:
+    """A folder for the reports of this run; those of runs that have ended are removed."""
+    for folder in (CACHE / "reports").glob("run-*"):
+        if not is_alive(int(folder.name.removeprefix("run-"))):
+            shutil.rmtree(folder, ignore_errors=True)
+    return CACHE / "reports" / f"run-{os.getpid()}"
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def start_part(programs: Path, url: str, cases: list[str], folder: Path) -> subprocess.Popen[bytes]:
