@@ -6,9 +6,9 @@ The tree, by fault first::
     ├── LocalProtocolError         this program asked for something the protocol forbids
     │   └── InvalidHeader          a header name or value that would break the wire
     ├── RemoteProtocolError        the peer broke the protocol; carries what to answer
-    │   ├── MessageTooBig          a message, or what it inflates to, is over its limit
-    │   ├── LimitExceeded          any other bound that a peer ran into
-    │   └── EventTooBig            a line or an event of an event stream is over its limit
+    │   └── LimitExceeded          a bound that the peer ran into
+    │       ├── MessageTooBig      a message, or what it inflates to, is over its limit
+    │       └── EventTooBig        a line or an event of an event stream is over its limit
     ├── HandshakeError             the opening handshake did not lead to a connection
     ├── ConnectionClosed           the connection has ended
     │   ├── ConnectionClosedOK     ... with 1000, 1001 or a close frame without a code
@@ -26,8 +26,8 @@ and what was allowed, and the numbers stand beside it as attributes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 __all__ = [
     "ClientDisconnected",
@@ -53,7 +53,20 @@ _OK_CODES: Final = (1000, 1001, 1005)
 
 
 class ElioError(Exception):
-    """The root of every exception of this library."""
+    """The root of every exception of this library. All of them can be pickled, with their attributes."""
+
+    def __reduce__(self) -> tuple[Callable[..., ElioError], tuple[object, ...]]:
+        # Python would call the class with the text alone, which most of them do not take.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+_E = TypeVar("_E", bound=ElioError)
+
+
+def _restore(kind: type[_E], args: tuple[object, ...], attributes: dict[str, object]) -> _E:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class LocalProtocolError(ElioError):
@@ -101,7 +114,7 @@ class RemoteProtocolError(ElioError):
 
 
 class LimitExceeded(RemoteProtocolError):
-    """The peer ran into a bound of :class:`elio.Limits`.
+    """The peer ran into a bound, most of them of :class:`elio.Limits`.
 
     Attributes:
         limit: the bound.

@@ -138,13 +138,18 @@ class Headers:
         self._items.append((name, value))
 
     def extend(self, items: HeadersLike) -> None:
-        """Add every header of a mapping, of pairs or of other headers."""
+        """Add every header of a mapping, of pairs or of other headers.
+
+        Raises:
+            InvalidHeader: see :func:`check_header`; nothing was added.
+        """
         if isinstance(items, Headers):
             self._items.extend(items._items)
             return
-        pairs = items.items() if isinstance(items, Mapping) else items
+        pairs = list(items.items() if isinstance(items, Mapping) else items)
         for name, value in pairs:
-            self.add(name, value)
+            check_header(name, value)
+        self._items.extend(pairs)
 
     def setdefault(self, name: str, value: str) -> str:
         """The first value of the name; if there is none, this one is added and returned."""
@@ -161,6 +166,8 @@ class Headers:
     def copy(self) -> Headers:
         """A copy that can be changed on its own."""
         return Headers.from_trusted(list(self._items))
+
+    __copy__ = copy
 
     def encode(self) -> bytes:
         """The header lines as they go over the wire, each ended by CRLF, without the empty line behind them."""

@@ -6,7 +6,10 @@ peer can fill.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Final
+
+from .errors import ConfigurationError
 
 __all__ = ["Limits"]
 
@@ -14,9 +17,18 @@ KIB = 1024
 MIB = 1024 * 1024
 
 
+# Nothing would ever pass, or something would never stop.
+_ABOVE_ZERO: Final = frozenset({"keep_alive_interval", "max_connections", "max_queue", "ping_interval"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of a server or a client. Immutable; ``dataclasses.replace`` makes a changed copy."""
+    """The bounds of a server or a client. Immutable; ``dataclasses.replace`` makes a changed copy.
+
+    Raises:
+        ConfigurationError: a negative bound, zero where nothing would work with it, or ``None`` for a bound that cannot
+            be switched off.
+    """
 
     # -- HTTP head (RFC 9112 2-5): nginx, node and Apache allow 8 to 16 KiB for all of it.
     max_request_line_size: int = 8 * KIB
@@ -79,6 +91,8 @@ class Limits:
     # -- sending
     write_limit: int = 64 * KIB
     """Bytes queued towards one peer above which ``send`` waits."""
+    max_backlog: int = 4 * MIB
+    """Bytes queued towards one peer, by senders that do not wait, above which it is cut off."""
     send_timeout: float | None = 60.0
     """A peer that takes no byte for so long while bytes wait for it is cut off."""
 
@@ -87,3 +101,15 @@ class Limits:
     """Bytes of one line or of the data of one event that a client accepts."""
     keep_alive_interval: float | None = 15.0
     """An event stream on which nothing was sent for so long gets a comment line, so that proxies keep it open."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            can_be_off = str(field.type).endswith("None")
+            if value is None and can_be_off:
+                continue
+            lowest = "above 0" if field.name in _ABOVE_ZERO else "at least 0"
+            # Not "value < 0": NaN compares false with everything.
+            if value is None or not (value > 0 or (value == 0 and lowest != "above 0")):
+                hint = ", or None to switch it off" if can_be_off else ""
+                raise ConfigurationError(f"{field.name} is {value}, it must be {lowest}{hint}")

@@ -74,7 +74,7 @@ class DeflateOptions:
     client_max_window_bits: int = 12
     """The same for the client. A server can only ask for it of clients that offer it (browsers do)."""
     level: int = 4
-    """zlib's compression level, 0 to 9; 4 takes half the time of 6 for JSON and is 4 % larger."""
+    """zlib's compression level, 0 to 9. For JSON, 4 takes a half to three quarters of the time of 6 for 4 % more."""
     mem_level: int = 5
     """zlib's memory level, 1 to 9: the compressor takes ``2**(window bits + 2) + 2**(mem_level + 9)`` bytes."""
     threshold: int = 128
@@ -174,6 +174,19 @@ class PerMessageDeflate:
         if self.own_no_context_takeover:
             self._compressor = None
         return payload[: -len(_TAIL)] or _EMPTY
+
+    def compress_alone(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Compress a message that refers to nothing before it, for every connection with this window.
+
+        Each connection that sends it must :meth:`restart`, since what it compresses later must not refer back across it.
+        """
+        compressor = self._new_compressor()
+        payload = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        return payload[: -len(_TAIL)] or _EMPTY
+
+    def restart(self) -> None:
+        """Let the next message refer to nothing before it."""
+        self._compressor = None
 
     def decompress(self, data: bytes, *, last: bool, limit: int | None) -> bytes:
         """Inflate the next piece of a message (RFC 7692 7.2.2). After an error nothing more can be inflated.
