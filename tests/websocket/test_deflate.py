@@ -437,6 +437,26 @@ def test_fragments_are_inflated_as_they_come(no_takeover: bool) -> None:
         assert receiver.decompress(sender.compress(b"Hello, world"), last=True, limit=100) == b"Hello, world"
 
 
+@pytest.mark.parametrize("data", [b"", b"Hello", b"Hello, Hello"])
+def test_a_message_compressed_alone_is_the_same_for_every_connection(data: bytes) -> None:
+    fresh, used = PerMessageDeflate(LIMITLESS), PerMessageDeflate(LIMITLESS)
+    used.compress(b"Hello, Hello")
+    assert used.compress_alone(data) == fresh.compress_alone(data) == PerMessageDeflate(LIMITLESS).compress(data)
+
+
+def test_behind_a_message_compressed_alone_the_sender_starts_anew() -> None:
+    other = PerMessageDeflate(LIMITLESS)
+    sender, receiver = PerMessageDeflate(LIMITLESS), PerMessageDeflate(LIMITLESS)
+    messages = [noise(500, number % 3) for number in range(9)]
+    for number, data in enumerate(messages):
+        if number % 4 == 2:
+            payload = other.compress_alone(data)
+            sender.restart()
+        else:
+            payload = sender.compress(data)
+        assert receiver.decompress(payload, last=True, limit=500) == data
+
+
 @pytest.mark.parametrize("size", [1, 100, 16 * KIB, 100_000])
 @pytest.mark.parametrize("level", [0, 1, 4, 9])
 def test_what_does_not_compress_grows_by_little(size: int, level: int) -> None:
@@ -758,3 +778,19 @@ def test_a_foreign_server_and_our_client(settings: tuple[bool, bool, int | None,
         ours = accept_answer(["; ".join(["permessage-deflate", *answer])], DeflateOptions())
         assert ours is not None
         exchange(ours, peer)
+
+
+# -- one compression for many ------------------------------------------------------------------------------------------
+
+
+def test_a_message_compressed_alone_fits_every_connection_that_starts_anew() -> None:
+    options = DeflateOptions(threshold=0)
+    sender, other, receiver = (PerMessageDeflate(options) for _ in range(3))
+    first, shared, last = (b"the same words over and over %d " % number * 9 for number in range(3))
+    assert receiver.decompress(sender.compress(first), last=True, limit=None) == first
+    alone = other.compress_alone(shared)
+    sender.restart()
+    assert receiver.decompress(alone, last=True, limit=None) == shared
+    assert receiver.decompress(sender.compress(last), last=True, limit=None) == last
+    assert other.compress_alone(b"") == sender.compress_alone(b"")
+    assert receiver.decompress(other.compress_alone(b""), last=True, limit=None) == b""
