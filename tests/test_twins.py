@@ -104,9 +104,10 @@ def test_running_names_each_twin_once() -> None:
     assert _twins.is_compiled("elio.no_such.module") is False
 
 
-def test_every_pxd_belongs_to_a_listed_twin_or_to_the_kernels() -> None:
+def test_every_pxd_belongs_to_a_listed_twin_or_is_inlined_into_them() -> None:
+    inlined = {"elio.websocket._kernels", "elio.websocket.octets"}
     found = {".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SOURCE.rglob("*.pxd")}
-    assert found <= {*_twins.TWINS, *_twins.NATIVE, "elio.websocket._kernels"}
+    assert found <= {*_twins.TWINS, *_twins.NATIVE, *inlined}
 
 
 @pytest.mark.parametrize("library", LIBRARIES, ids=lambda path: path.name.partition(".")[0])

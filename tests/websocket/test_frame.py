@@ -133,6 +133,8 @@ def test_announced_length_against_the_limit(size: int) -> None:
         decoder = FrameDecoder(masked=True, max_message_size=size)
         decode(decoder, pieces)
         assert decoder.error is None
+        if not size:
+            continue
         decoder = FrameDecoder(masked=True, max_message_size=size - 1)
         decode(decoder, pieces)
         assert isinstance(decoder.error, MessageTooBig)
@@ -351,6 +353,80 @@ def test_discard_drops_everything() -> None:
     assert not decoder.inside_frame
     assert decoder.payload == b""
     assert parts_of(decoder, frame(0x81, b"new", None)) == [(WHOLE, b"new")]
+
+
+# -- messages of one frame
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["client", "server"])
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 70_000])
+def test_messages_of_one_frame_are_taken_at_once(size: int, key: bytes | None) -> None:
+    text = "é" * (size // 2) + "x" * (size % 2)
+    for data, message in ((text.encode(), text), (b"x" * size, "x" * size)):
+        decoder = FrameDecoder(masked=key is not None)
+        decoder.feed(frame(0x81, data, key) + frame(0x82, data, key))
+        messages: list[str | bytes] = []
+        assert decoder.take_messages(messages, 10, 1 << 30) == 2 * size
+        assert messages == [message, data]
+        assert decoder.waiting_size == 0
+
+
+def test_taking_stops_after_so_many_messages_or_bytes() -> None:
+    decoder = FrameDecoder(masked=True)
+    decoder.feed(frame(0x82, b"abc") * 5)
+    messages: list[str | bytes] = []
+    assert decoder.take_messages(messages, 0, 100) == 0
+    assert decoder.take_messages(messages, 1, 100) == 3
+    assert decoder.take_messages(messages, 100, 0) == 0
+    assert decoder.take_messages(messages, 100, 4) == 6
+    assert messages == [b"abc"] * 3
+    assert decoder.next_part()
+    assert decoder.payload == b"abc"
+    assert decoder.take_messages(messages, 100, 100) == 3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        frame(0x01, b"part"),
+        frame(0x80, b"part"),
+        frame(0x89, b"ping"),
+        frame(0xC1, b"compressed"),
+        frame(0x83, b"reserved"),
+        frame(0x81, b"not masked", None),
+        frame(0x81, b"not UTF-8 \xff"),
+        header(0x82, 125, masked=True, form=126) + KEY + bytes(125),
+        header(0x82, 65535, masked=True, form=127) + KEY + bytes(65535),
+        header(0x82, 2**63, masked=True) + KEY,
+        header(0x82, 2**64 - 1, masked=True) + KEY,
+        frame(0x82, bytes(1001)),
+        header(0x82, 126, masked=True)[:3],
+        header(0x82, 65536, masked=True)[:9],
+        header(0x82, 20, masked=True) + KEY[:3],
+        frame(0x82, b"some")[:-1],
+        b"\x82",
+    ],
+)
+def test_anything_else_is_left_for_next_part(other: bytes) -> None:
+    decoder = FrameDecoder(masked=True, rsv1=True, max_message_size=1000)
+    decoder.feed(frame(0x82, b"abc") + other)
+    messages: list[str | bytes] = []
+    assert decoder.take_messages(messages, 100, 1000) == 3
+    assert messages == [b"abc"]
+    assert decoder.waiting_size == len(other)
+    assert decoder.error is None
+    assert decoder.take_messages(messages, 100, 1000) == 0
+    assert decoder.waiting_size == len(other)
+
+
+def test_nothing_is_taken_inside_a_frame() -> None:
+    decoder = FrameDecoder(masked=True)
+    data = frame(0x82, frame(0x82, b"abc"))
+    decoder.feed(data[:8])
+    assert decoder.next_part()
+    decoder.feed(data[8:])
+    assert decoder.take_messages([], 100, 1000) == 0
+    assert decoder.waiting_size == len(data) - 8
 
 
 # -- encoding

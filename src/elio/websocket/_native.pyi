@@ -40,7 +40,7 @@ class Utf8Validator:
         """Whether what was fed is well-formed and ends with a whole character: the text may end here."""
 
 def _masking_paths() -> list[str]:
-    """The ways of masking that this processor and this build have: `words` and what there is of `sse2`, `avx2`, `neon`."""
+    """The ways of masking of this processor and this build: `words` and what there is of `sse2`, `avx2`, `neon`."""
 
 def _apply_mask_by(name: str, data: bytes, key: bytes, offset: int = 0) -> tuple[bytes, bool]:
     """Mask by one of `_masking_paths`; the second value says whether all bytes of the result are ASCII."""

@@ -72,8 +72,21 @@ class Deflate(Protocol):
         """Bytes below which a message goes uncompressed."""
         ...
 
+    @property
+    def own_max_window_bits(self) -> int:
+        """The window that this side compresses with."""
+        ...
+
     def compress(self, data: bytes | bytearray | memoryview) -> bytes:
         """Compress a whole message."""
+        ...
+
+    def compress_alone(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Compress a message that refers to nothing before it."""
+        ...
+
+    def restart(self) -> None:
+        """Let the next message refer to nothing before it."""
         ...
 
     def compress_fragment(self, data: bytes | bytearray | memoryview, *, last: bool) -> bytes:
@@ -231,30 +244,31 @@ class MessageDecoder:
     def _receive(self, events: list[Event], burst: int, burst_size: int) -> bool:
         frames = self._frames
         special = False
-        while frames.next_part():
+        while True:
+            if not self._opcode:
+                before = len(events)
+                burst_size -= frames.take_messages(events, burst, burst_size - self._inflated)
+                if len(events) > before:
+                    self.empty_frames = 0
+                    burst -= len(events) - before
+            if burst <= 0 or burst_size <= self._inflated:
+                self.more = frames.waiting_size > 0
+                return special
+            if not frames.next_part():
+                self.more = False
+                return special
             head = frames.head
             payload = frames.payload
             if head & _CONTROL:
                 special = True
                 self._add_control(head & 0x0F, payload, events)
             elif frames.part == WHOLE and head & 0x80 and not self._opcode:
-                # A message in one frame that is all there needs no buffer and no state.
                 self.empty_frames = 0
-                if head == _WHOLE_TEXT:
-                    events.append(_decode_text(payload))
-                elif head == _WHOLE_BINARY:
-                    events.append(payload)
-                else:
-                    self._add_whole(head, payload, events)
+                self._add_whole(head, payload, events)
             else:
                 self._add_part(head, payload, events)
             burst -= 1
             burst_size -= len(payload)
-            if burst <= 0 or burst_size <= self._inflated:
-                self.more = frames.waiting_size > 0
-                return special
-        self.more = False
-        return special
 
     def _finish(self, final: Close | RemoteProtocolError) -> None:
         self.stop()
@@ -273,7 +287,7 @@ class MessageDecoder:
         opcode = head & 0x0F
         if opcode == _CONTINUATION:
             raise _violation("continuation frame without a message to continue")
-        data = self._inflate(payload, True)
+        data = self._inflate(payload, True) if head & 0x40 else payload
         events.append(_decode_text(data) if opcode == _TEXT else data)
 
     def _add_control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
