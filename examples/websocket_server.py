@@ -67,11 +67,9 @@ async def echo(ws: WebSocket) -> None:
         open_now.discard(ws)
 
 
-async def tell_everyone(text: str) -> None:
+def tell_everyone(text: str) -> None:
     """To all who are in the chat; one that is slow or gone is nobody else's trouble."""
-    for ws in list(chat):
-        if ws.is_open:
-            ws.send(text)  # on its way without waiting
+    elio.broadcast(chat, text)
 
 
 @router.websocket("/ws/chat", max_message_size=1024 * 1024)
@@ -79,17 +77,17 @@ async def chat_room(ws: WebSocket) -> None:
     """Text to everyone in the room, with notices of who comes and goes."""
     name = f"guest {next(numbers)}"
     await ws.send(message("system", message=f"Welcome to the chat room, {name}!"))
-    await tell_everyone(message("system", message=f"{name} has joined"))
+    tell_everyone(message("system", message=f"{name} has joined"))
     open_now.add(ws)
     chat[ws] = name
     try:
         async for received in ws:
             if isinstance(received, str):
-                await tell_everyone(message("message", **{"from": name, "data": received}))
+                tell_everyone(message("message", **{"from": name, "data": received}))
     finally:
         del chat[ws]
         open_now.discard(ws)
-        await tell_everyone(message("system", message=f"{name} has left"))
+        tell_everyone(message("system", message=f"{name} has left"))
 
 
 def main() -> None:

@@ -515,3 +515,47 @@ async def test_the_end_is_called_back_once(session: Session) -> None:
     session.ws.when_lost(lambda: called.append(1))
     await session.lose()
     assert called == [1]
+
+
+# -- fragments ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_can_be_sent_in_fragments_while_it_is_made(session: Session) -> None:
+    async def parts() -> AsyncIterator[str]:
+        yield "one "
+        await session.ws.pong(b"between")
+        yield "two"
+
+    await session.ws.send_fragments(parts())
+    await session.ws.send("next")
+    await asyncio.sleep(0)
+    assert bytes(session.stream.written) == b"\x01\x04one \x8a\x07between\x00\x03two\x80\x00\x81\x04next"
+
+
+async def test_a_fragmented_message_may_be_empty(session: Session) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for part in ():
+            yield part
+
+    await session.ws.send_fragments(parts())
+    assert bytes(session.stream.written) == b"\x82\x00"
+
+
+async def test_nothing_else_can_be_sent_inside_a_fragmented_message(session: Session) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one"
+        with pytest.raises(LocalProtocolError, match="not finished"):
+            session.ws.send("x")
+
+    await session.ws.send_fragments(parts())
+    await session.ws.send("y")
+
+
+async def test_fragments_stop_with_the_connection(session: Session) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one"
+        await session.lose()
+        yield b"two"
+
+    with pytest.raises(ConnectionClosedError):
+        await session.ws.send_fragments(parts())

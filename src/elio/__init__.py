@@ -24,6 +24,7 @@ from .errors import (  # noqa: E402
     StreamClosed,
 )
 from .event_stream import EventStream  # noqa: E402
+from .fan_out import broadcast  # noqa: E402
 from .headers import Headers  # noqa: E402
 from .limits import Limits  # noqa: E402
 from .request import Request  # noqa: E402
@@ -68,5 +69,6 @@ __all__ = [
     "StreamClosed",
     "WebSocket",
     "__version__",
+    "broadcast",
     "run",
 ]

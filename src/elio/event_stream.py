@@ -123,6 +123,32 @@ class EventStream(Outlet):
         """
         return self._send(encode_event(event if isinstance(event, Event) else Event(event)))
 
+    def share(self, data: bytes, framed: dict[object, bytes]) -> bool:
+        """Send an encoded event that many streams get; see :func:`elio.broadcast`.
+
+        Args:
+            data: what :func:`elio.sse.encoder.encode_event` made.
+            framed: pieces of bodies that were made of it already, by what made them; one of this kind is added.
+
+        Returns:
+            Whether the stream is open and the event on its way.
+        """
+        if not self.is_active:
+            return False
+        if self._frame is None:
+            self.begin()
+        frame = self._frame
+        if frame is None or self._output or self._turn == self._runtime.turn:
+            _ = self._send(data)
+            return True
+        piece = framed.get(frame)
+        if piece is None:
+            piece = framed[frame] = frame(data)
+        self._turn = self._runtime.begin_turn()
+        self._idle_since = self._runtime.timer.now()
+        self._write(piece)
+        return True
+
     def send_data(self, data: str) -> Coroutine[Any, Any, None]:
         """Send an event that has only data; see :meth:`send`."""
         return self._send(encode_event(Event(data)))

@@ -7,7 +7,7 @@ receive and send. Not here: the opening handshake, which the server or the clien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from os import urandom
 from time import perf_counter
 from typing import Any, Protocol
@@ -277,6 +277,55 @@ class WebSocket(Wire):
         if isinstance(data, str):
             raise TypeError("a binary message is bytes, not str")
         return self.send(data)
+
+    def share(self, message: str | bytes | bytearray | memoryview, encoded: dict[int, bytes]) -> bool:
+        """Send a message that many connections get; see :func:`elio.broadcast`.
+
+        Args:
+            message: ``str`` or bytes.
+            encoded: frames that other connections have been sent already, by group; one of this kind is added.
+
+        Returns:
+            Whether the connection is open and the message on its way.
+        """
+        connection = self._connection
+        if self._lost or connection.state is not State.OPEN or self._opening is not None:
+            return False
+        group = connection.fan_out_group
+        if group is None:
+            _ = self.send(message)
+            return True
+        frame = encoded.get(group)
+        if frame is None:
+            frame = encoded[group] = connection.encode_shared(message)
+        connection.send_shared(frame)
+        self._emit(len(frame))
+        return True
+
+    async def send_fragments(self, parts: AsyncIterable[str] | AsyncIterable[bytes]) -> None:
+        """Send one message in fragments, while it is made (RFC 6455 5.4).
+
+        Until it is complete no other message can be sent; pings and a close can. If ``parts`` raises, the connection
+        can only be closed, since the peer has the beginning of a message that will never end.
+
+        Args:
+            parts: ``str`` for a text message, bytes for a binary one.
+
+        Raises:
+            ConnectionClosed: the connection has ended; the message was not sent in full.
+            LocalProtocolError: another fragmented message is being sent, or the parts are of both kinds.
+        """
+        self._check_open()
+        kind: str | bytes = b""
+        async for part in parts:
+            self._check_open()
+            self._connection.send_fragment(part, last=False)
+            self._emit(len(part))
+            await self._room(len(part))
+            kind = type(part)()
+        self._check_open()
+        self._connection.send_fragment(kind, last=True)
+        self._emit(0)
 
     async def ping(self, payload: bytes | None = None) -> float:
         """Send a ping and wait for its pong (RFC 6455 5.5.2).

@@ -322,6 +322,7 @@ class Wire(Outlet):
         if now < self._ping_due or limits.ping_interval is None:
             return
         self._ping_due = now + limits.ping_interval
+        self._connection.reset_empty_frames()
         if not self._ping_sent:
             self._ping_sent = now
             self._heard = False

@@ -54,6 +54,7 @@ ROOMS: Final = (
                 "conditional",
                 "cookies",
                 "event_stream",
+                "fan_out",
                 "file_body",
                 "query",
                 "request",

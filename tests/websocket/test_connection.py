@@ -659,3 +659,72 @@ def test_a_wrong_byte_anywhere_never_raises() -> None:
         assert not any(isinstance(event, RemoteProtocolError | Close) for event in events[:-1])
         server.receive_eof()
         assert server.state is State.CLOSED
+
+
+# -- sending the same to many ------------------------------------------------------------------------------------------
+
+
+class Packing:
+    """permessage-deflate on paper: what is compressed stands in brackets."""
+
+    threshold = 4
+    own_max_window_bits = 11
+
+    def __init__(self) -> None:
+        self.restarts = 0
+
+    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
+        return b"(%b)" % bytes(data)
+
+    def compress_alone(self, data: bytes | bytearray | memoryview) -> bytes:
+        return b"[%b]" % bytes(data)
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def compress_fragment(self, data: bytes | bytearray | memoryview, *, last: bool) -> bytes:
+        return bytes(data)
+
+    def decompress(self, data: bytes, *, last: bool, limit: int | None) -> bytes:
+        return bytes(data)
+
+
+def test_servers_that_do_not_compress_share_frames() -> None:
+    one, two = Connection(Role.SERVER), Connection(Role.SERVER)
+    assert one.fan_out_group == two.fan_out_group == 0
+    one.send_text("a")
+    for frame_of_both in (one.encode_shared("text"), one.encode_shared(memoryview(b"view"))):
+        one.send_shared(frame_of_both)
+        two.send_shared(frame_of_both)
+    assert one.data_to_send() == b"\x81\x01a\x81\x04text\x82\x04view"
+    assert two.data_to_send() == b"\x81\x04text\x82\x04view"
+
+
+def test_servers_that_compress_share_frames_by_their_window_and_start_anew() -> None:
+    deflate = Packing()
+    connection = Connection(Role.SERVER, deflate=deflate)
+    assert connection.fan_out_group == 11
+    assert connection.encode_shared("abc") == b"\x81\x03abc"
+    frame_of_both = connection.encode_shared("text")
+    assert frame_of_both == b"\xc1\x06[text]"
+    assert deflate.restarts == 0
+    connection.send_shared(frame_of_both)
+    connection.send_shared(b"\x81\x03abc")
+    assert deflate.restarts == 1
+
+
+def test_a_client_shares_nothing() -> None:
+    connection = Connection(Role.CLIENT)
+    assert connection.fan_out_group is None
+    with pytest.raises(LocalProtocolError, match="masks"):
+        connection.encode_shared("text")
+
+
+def test_a_shared_frame_keeps_the_rules_of_sending() -> None:
+    connection = Connection(Role.SERVER)
+    connection.send_fragment("a", last=False)
+    with pytest.raises(LocalProtocolError, match="not finished"):
+        connection.send_shared(b"\x81\x01b")
+    connection.send_close()
+    with pytest.raises(LocalProtocolError, match="closing"):
+        connection.send_shared(b"\x81\x01b")

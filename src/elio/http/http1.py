@@ -108,6 +108,11 @@ class ServerConnection:
         return self._writer.complete
 
     @property
+    def is_chunked(self) -> bool:
+        """Whether the body of the present response goes in chunks; else it ends with the connection, or is counted."""
+        return self._writer.chunked
+
+    @property
     def keep_alive(self) -> bool:
         """Whether the connection can be used after the present response; until that is begun, as far as is known."""
         if self._state is _State.FAILED or not self._writer.keep_alive:

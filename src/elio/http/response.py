@@ -14,7 +14,7 @@ from ..errors import InvalidHeader, LocalProtocolError
 from ..headers import Headers, check_header
 from .message import may_have_body, reason_phrase
 
-__all__ = ["ResponseWriter", "encode_headers"]
+__all__ = ["ResponseWriter", "encode_chunk", "encode_headers"]
 
 _STATUS_LINES: Final[dict[int, bytes]] = {}
 
@@ -41,16 +41,22 @@ def encode_headers(headers: Headers) -> bytes:
     return block
 
 
+def encode_chunk(data: bytes | bytearray | memoryview) -> bytes:
+    """One chunk of a chunked body (RFC 9112 7.1). Data must not be empty: that would be the end."""
+    return b"%x\r\n%b\r\n" % (len(data), bytes(data))
+
+
 class ResponseWriter:
     """Writes the responses of one connection, one after the other.
 
     Attributes:
         begun: whether the head of the present response was written.
+        chunked: whether its body goes in chunks.
         complete: whether the present response is complete.
         keep_alive: whether the connection can be used after it.
     """
 
-    __slots__ = ("_chunked", "_head_only", "_out", "_remaining", "begun", "complete", "keep_alive")
+    __slots__ = ("_head_only", "_out", "_remaining", "begun", "chunked", "complete", "keep_alive")
 
     def __init__(self) -> None:
         self._out: list[bytes] = []
@@ -62,7 +68,7 @@ class ResponseWriter:
         self.complete = False
         self.keep_alive = True
         self._head_only = False
-        self._chunked = False
+        self.chunked = False
         self._remaining: int | None = 0  # body bytes still to be sent; None if their number is not announced
 
     def write_informational(self, status: int, headers: Headers | None) -> None:
@@ -122,7 +128,7 @@ class ResponseWriter:
         self.begun = True
         self.keep_alive = keep_alive
         self._head_only = no_body
-        self._chunked = chunked
+        self.chunked = chunked
         self._remaining = size
 
     def write_body(self, data: bytes | bytearray | memoryview) -> None:
@@ -134,8 +140,8 @@ class ResponseWriter:
         size = len(data)
         if self._head_only or not size:
             return
-        if self._chunked:
-            self._out.append(b"%x\r\n%b\r\n" % (size, data))
+        if self.chunked:
+            self._out.append(encode_chunk(data))
             return
         if self._remaining is not None:
             if size > self._remaining:
@@ -149,7 +155,7 @@ class ResponseWriter:
             raise LocalProtocolError("end of a body outside a response")
         if self._remaining and not self._head_only:
             raise LocalProtocolError(f"{self._remaining} bytes are missing of the body that was announced")
-        if self._chunked:
+        if self.chunked:
             self._out.append(b"0\r\n\r\n")
         self.complete = True
 

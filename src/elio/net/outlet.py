@@ -96,8 +96,15 @@ class Outlet:
         self._held = False
         data = self._take_output()
         if data and not self._lost:
-            self._written += len(data)
-            self._stream.write(data)
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        """Hand bytes to the stream. A peer that is too far behind is cut off: memory has a bound, whoever sends."""
+        if self._paused and self._stream.get_write_buffer_size() > self._runtime.limits.max_backlog:
+            self._stream.abort()
+            return
+        self._written += len(data)
+        self._stream.write(data)
 
     async def _wait_writable(self) -> None:
         while self._paused and not self._lost:

@@ -14,6 +14,7 @@ from ..event_stream import EventStream
 from ..headers import Headers
 from ..http.http1 import ServerConnection
 from ..http.message import RequestHead
+from ..http.response import encode_chunk
 from ..net.runtime import Runtime
 from ..net.stream import Stream
 from ..request import Request
@@ -246,8 +247,4 @@ class Exchange:
         line.flush()
         self._log(200)
 
-        def frame(data: bytes) -> bytes:
-            http.send_body(data)
-            return http.data_to_send()
-
-        return frame
+        return encode_chunk if http.is_chunked else bytes

@@ -296,6 +296,49 @@ class Connection:
         self._queue_close(code, reason)
         self.state = State.CLOSING
 
+    # -- sending the same to many ------------------------------------------------------------------------------------
+
+    @property
+    def fan_out_group(self) -> int | None:
+        """Connections with the same number take the same encoded messages; None takes nobody else's.
+
+        0 is for those that do not compress; others are told apart by their window. A client masks each frame anew.
+        """
+        if self._is_client:
+            return None
+        return 0 if self._deflate is None else self._deflate.own_max_window_bits
+
+    def encode_shared(self, message: str | bytes | bytearray | memoryview) -> bytes:
+        """Encode a message for every connection of this one's :attr:`fan_out_group`; nothing is queued.
+
+        Raises:
+            LocalProtocolError: the text has lone surrogates, or this is a client.
+        """
+        if self._is_client:
+            raise LocalProtocolError("a client masks each frame anew and shares none")
+        opcode = _TEXT if isinstance(message, str) else _BINARY
+        payload = _encode_text(message) if isinstance(message, str) else _as_bytes(message)
+        deflate = self._deflate
+        if deflate is None or len(payload) < deflate.threshold:
+            return encode_head(opcode | _FIN, payload, None)
+        return encode_head(opcode | _FIN | _RSV1, deflate.compress_alone(payload), None)
+
+    def send_shared(self, frame: bytes) -> None:
+        """Queue what :meth:`encode_shared` of a connection of the same group returned.
+
+        Raises:
+            LocalProtocolError: the connection is not open, or a fragmented message is not finished.
+        """
+        self._check_open()
+        if self._sending:
+            raise LocalProtocolError("a fragmented message is not finished")
+        if frame[0] & _RSV1 and self._deflate is not None:
+            self._deflate.restart()
+        if self._out is None:
+            self._out = [frame]
+        else:
+            self._out.append(frame)
+
     def data_to_send(self) -> bytes:
         """Everything that was queued since the last call, for the wire; ``b""`` if nothing was."""
         out = self._out

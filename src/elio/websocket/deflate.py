@@ -178,7 +178,7 @@ class PerMessageDeflate:
     def compress_alone(self, data: bytes | bytearray | memoryview) -> bytes:
         """Compress a message that refers to nothing before it, for every connection with this window.
 
-        Each connection that sends it must :meth:`restart`, since what it compresses later must not refer back across it.
+        Each connection that sends it must :meth:`restart`: what it compresses later must not refer back across it.
         """
         compressor = self._new_compressor()
         payload = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
