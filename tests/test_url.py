@@ -254,6 +254,8 @@ def test_other_forms_of_an_ipv4_address_are_refused(host: str) -> None:
         ("[0:0:0:0:0:0:0:1]", "::1"),
         ("[2001:DB8::FF00:42:8329]", "2001:db8::ff00:42:8329"),
         ("[::ffff:127.0.0.1]", "::ffff:7f00:1"),
+        ("[::FFFF:10.0.0.255]", "::ffff:a00:ff"),
+        ("[::ffff:0:0]", "::ffff:0:0"),
     ],
 )
 def test_ipv6_addresses_have_brackets_in_the_header_alone(text: str, address: str) -> None:

@@ -220,7 +220,11 @@ def _parse_ipv6(text: str) -> str:
         raise InvalidURL(f"{text!r} is not an IPv6 address") from error
     if address.scope_id:
         raise InvalidURL(f"{text!r} has a zone, which means something on one machine only")
-    return address.compressed
+    if address.ipv4_mapped is None:
+        return address.compressed
+    # Python 3.13 writes these with dots; browsers, older Pythons and this module do not.
+    number = int(address)
+    return f"::ffff:{number >> 16 & 0xFFFF:x}:{number & 0xFFFF:x}"
 
 
 def _parse_host(text: str) -> str:
