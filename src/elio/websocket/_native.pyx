@@ -9,18 +9,6 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
-from elio.websocket._kernels cimport (
-    ELIO_PATHS,
-    ELIO_UTF8_BAD,
-    ELIO_UTF8_COMPLETE,
-    elio_load_key,
-    elio_mask,
-    elio_mask_by,
-    elio_path_name,
-    elio_path_width,
-    elio_utf8_check,
-)
-
 __all__ = ["Utf8Validator", "apply_mask", "apply_mask_in_place"]
 
 

@@ -6,7 +6,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from elio.websocket._kernels cimport elio_load_key, elio_mask
+from elio.websocket._native cimport elio_load_key, elio_mask
 
 
 cdef extern from "Python.h":

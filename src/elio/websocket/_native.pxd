@@ -1,4 +1,4 @@
-# The C kernels, for other Cython modules: `from elio.websocket._kernels cimport elio_mask`. They are static inline
+# The C kernels, for other Cython modules: `from elio.websocket._native cimport elio_mask`. They are static inline
 # functions of a header, so whoever cimports them needs no module at run time.
 
 from libc.stdint cimport uint32_t
