@@ -48,7 +48,7 @@ native: $(READY) ## the compiled twins, in place
 
 docs: $(READY) ## the documentation, into site/
 	@$(BIN)/python -m pip install -qq --editable '.[docs]'
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove what was built; .venv and .cache stay
 	rm -rf build dist site htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache
