@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from . import octets
 from .codes import CloseCode, Opcode
 from .frame import encode_head
 from .mask import masking_keys
@@ -50,6 +51,9 @@ class State(Enum):
     """We have sent a close frame; messages of the peer may still come before its own."""
     CLOSED = "closed"
     """Nothing more is sent or received: both close frames have passed, the connection has failed, or TCP has ended."""
+
+
+_OPEN: Final = State.OPEN
 
 
 class NextStep(Enum):
@@ -225,7 +229,16 @@ class Connection:
             LocalProtocolError: the connection is not open, a fragmented message is not finished, or the text has lone
                 surrogates.
         """
-        self._send_message(_TEXT, _encode_text(text))
+        if self._deflate is not None:
+            self._send_message(_TEXT, _encode_text(text))
+            return
+        if self.state is not _OPEN or self._sending:
+            self._refuse_message()
+        try:
+            frame = octets.framed_text(_FIN | _TEXT, text, masking_keys.next_key() if self._is_client else None)
+        except UnicodeEncodeError as error:
+            raise _not_utf8(error) from None
+        self._push(frame)
 
     def send_binary(self, data: bytes | bytearray | memoryview) -> None:
         """Queue a binary message in one frame.
@@ -329,15 +342,11 @@ class Connection:
         Raises:
             LocalProtocolError: the connection is not open, or a fragmented message is not finished.
         """
-        self._check_open()
-        if self._sending:
-            raise LocalProtocolError("a fragmented message is not finished")
+        if self.state is not _OPEN or self._sending:
+            self._refuse_message()
         if frame[0] & _RSV1 and self._deflate is not None:
             self._deflate.restart()
-        if self._out is None:
-            self._out = [frame]
-        else:
-            self._out.append(frame)
+        self._push(frame)
 
     def data_to_send(self) -> bytes:
         """Everything that was queued since the last call, for the wire; ``b""`` if nothing was."""
@@ -349,14 +358,16 @@ class Connection:
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _check_open(self) -> None:
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             raise LocalProtocolError(f"nothing can be sent: the connection is {self.state.value}")
 
+    def _refuse_message(self) -> None:
+        self._check_open()
+        raise LocalProtocolError("a fragmented message is not finished")
+
     def _send_message(self, opcode: int, payload: bytes | memoryview) -> None:
-        if self.state is not State.OPEN:
-            self._check_open()
-        if self._sending:
-            raise LocalProtocolError("a fragmented message is not finished")
+        if self.state is not _OPEN or self._sending:
+            self._refuse_message()
         deflate = self._deflate
         if deflate is None or len(payload) < deflate.threshold:
             self._queue(opcode | _FIN, payload)
@@ -364,7 +375,9 @@ class Connection:
             self._queue(opcode | _FIN | _RSV1, deflate.compress(payload))
 
     def _queue(self, head: int, payload: bytes | memoryview) -> None:
-        frame = encode_head(head, payload, masking_keys.next_key() if self._is_client else None)
+        self._push(encode_head(head, payload, masking_keys.next_key() if self._is_client else None))
+
+    def _push(self, frame: bytes) -> None:
         if self._out is None:
             self._out = [frame]
         else:
@@ -419,7 +432,11 @@ def _encode_text(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"text is not UTF-8: {error.reason} at {error.start}") from None
+        raise _not_utf8(error) from None
+
+
+def _not_utf8(error: UnicodeEncodeError) -> LocalProtocolError:
+    return LocalProtocolError(f"text is not UTF-8: {error.reason} at {error.start}")
 
 
 def _as_bytes(data: bytes | bytearray | memoryview) -> bytes | memoryview:
