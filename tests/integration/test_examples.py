@@ -1,0 +1,105 @@
+"""The examples as programs: they explain themselves, start, refuse and stop as a person expects it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import time
+
+import pytest
+
+from support.programs import EXAMPLES, example
+from support.raw import DEADLINE
+
+SERVERS = ["websocket_server", "sse_server", "demo"]
+QUICK = 3.0
+"""Seconds that a stop may take on a busy machine when nobody is connected."""
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def test_every_example_is_tested_here() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SERVERS)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_an_example_explains_itself(name: str, option: str) -> None:
+    with example(name, option) as program:
+        assert program.line().startswith(f"usage: {name}.py [-h]")
+        assert program.wait() == 0
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("argument", ["http", "8o80"])
+def test_what_is_no_port_is_a_wrong_command_line(name: str, argument: str) -> None:
+    with example(name, argument) as program:
+        assert program.wait() == 2
+        assert program.errors.endswith(f"argument port: invalid int value: {argument!r}\n")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_busy_port_is_one_sentence_and_status_1(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        with example(name, str(port)) as program:
+            assert program.wait() == 1
+            assert program.errors == f"port {port} on 127.0.0.1 is in use by another program\n"
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_port_that_cannot_be_is_one_sentence_and_status_1(name: str) -> None:
+    with example(name, "65536") as program:
+        assert program.wait() == 1
+        assert program.errors == "port 65536, allowed are 0 to 65535\n"
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_an_example_with_status_0(name: str, number: signal.Signals) -> None:
+    with example(name, "0") as program:
+        port = program.port()
+        status, body = get(port, "/")
+        assert status == 200
+        assert b"<title>" in body
+        asked = time.monotonic()
+        program.signal(number)
+        assert program.wait() == 0
+        assert time.monotonic() - asked < QUICK
+        assert program.errors == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "info"),
+    [
+        (
+            "websocket_server",
+            {
+                "server": "Elio WebSocket Server",
+                "connected_clients": 0,
+                "endpoints": {"echo": "/ws/echo", "chat": "/ws/chat"},
+            },
+        ),
+        (
+            "sse_server",
+            {"server": "Elio SSE Server", "total_events": 0, "endpoints": {"events": "/events", "sse": "/sse"}},
+        ),
+    ],
+)
+def test_an_example_tells_about_itself_in_json(name: str, info: dict[str, object]) -> None:
+    with example(name, "0") as program:
+        status, body = get(program.port(), "/info")
+        assert status == 200
+        told = json.loads(body)
+        assert told.pop("version")
+        assert told == info
