@@ -25,6 +25,10 @@ TWINS: Final = (
     "elio.websocket.connection",
     "elio.sse.parser",
     "elio.sse.encoder",
+    "elio.net.ready",
+    "elio.net.runtime",
+    "elio.net.outlet",
+    "elio.wire",
     "elio.session",
 )
 """Python files that are also compiled, where their `.pxd` exists."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from os import urandom
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from .errors import ConcurrencyError, ConnectionClosed, LocalProtocolError
 from .headers import HeadersLike
@@ -23,6 +23,8 @@ from .websocket.connection import Connection, State
 from .wire import Wire
 
 __all__ = ["Opening", "WebSocket"]
+
+_OPEN: Final = State.OPEN
 
 
 class Opening(Protocol):
@@ -88,7 +90,7 @@ class WebSocket(Wire):
     @property
     def is_open(self) -> bool:
         """Whether messages can be sent."""
-        return not self._lost and self._opening is None and self._connection.state is State.OPEN
+        return not self._lost and self._opening is None and self._connection.state is _OPEN
 
     @property
     def is_opening(self) -> bool:
@@ -254,7 +256,7 @@ class WebSocket(Wire):
         """
         if self._opening is not None:
             self._accept()
-        if self._lost or self._connection.state is not State.OPEN:
+        if self._lost or self._connection.state is not _OPEN:
             raise self._closed_error()
         if isinstance(message, str):
             self._connection.send_text(message)
@@ -289,7 +291,7 @@ class WebSocket(Wire):
             Whether the connection is open and the message on its way.
         """
         connection = self._connection
-        if self._lost or connection.state is not State.OPEN or self._opening is not None:
+        if self._lost or connection.state is not _OPEN or self._opening is not None:
             return False
         group = connection.fan_out_group
         if group is None:
@@ -366,7 +368,7 @@ class WebSocket(Wire):
     def _check_open(self) -> None:
         if self._opening is not None:
             self._accept()
-        if self._lost or self._connection.state is not State.OPEN:
+        if self._lost or self._connection.state is not _OPEN:
             raise self._closed_error()
 
     # -- closing -------------------------------------------------------------------------------------------------------
@@ -391,7 +393,7 @@ class WebSocket(Wire):
         """Begin the closing handshake of :meth:`close` and do not wait for its end."""
         if self._opening is not None and not self._lost:
             self._accept()
-        if self._lost or self._connection.state is not State.OPEN:
+        if self._lost or self._connection.state is not _OPEN:
             return
         self._connection.send_close(code, reason)
         self._begun_closing = True
@@ -426,4 +428,4 @@ class WebSocket(Wire):
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is closed."""
         self._opening = None
-        super().connection_lost(exc)
+        Wire.connection_lost(self, exc)

@@ -241,13 +241,13 @@ class Wire(Outlet):
 
     def pause_writing(self) -> None:
         """The peer takes too little: nothing more is read from it, so that its pings cannot pile up answers."""
-        super().pause_writing()
+        Outlet.pause_writing(self)
         self._update_reading()
         self._schedule()
 
     def resume_writing(self) -> None:
         """The peer has taken enough."""
-        super().resume_writing()
+        Outlet.resume_writing(self)
         self._update_reading()
 
     def eof_received(self) -> bool:

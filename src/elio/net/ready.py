@@ -3,25 +3,31 @@
 ``READY`` is done already, and one object serves everybody. ``YIELD`` lets the loop turn once. ``Wakeup`` is a future
 cut down to what a task needs, which can be woken in place: the task runs inside the call that wakes it.
 
-They stand in for coroutines (``asyncio.create_task`` takes them too), which is why they have ``send``, ``throw`` and
-``close``.
+The first two stand in for coroutines (``asyncio.create_task`` takes them too), which is why they have ``send``,
+``throw`` and ``close``.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from asyncio import AbstractEventLoop, CancelledError, current_task
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn, cast
 
 __all__ = ["READY", "YIELD", "Later", "Wakeup"]
 
 
-class _Ready(Coroutine[Any, Any, None]):
+def _raise(kind: type[BaseException] | BaseException, value: BaseException | object) -> NoReturn:
+    if isinstance(kind, BaseException):
+        raise kind
+    raise value if isinstance(value, BaseException) else kind()
+
+
+class _Ready:
     __slots__ = ()
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> _Ready:
         return self
 
     def __iter__(self) -> _Ready:
@@ -30,40 +36,51 @@ class _Ready(Coroutine[Any, Any, None]):
     def __next__(self) -> None:
         raise StopIteration
 
-    def send(self, value: Any) -> None:
+    def send(self, value: object) -> None:
         raise StopIteration
 
-    def throw(
-        self,
-        typ: type[BaseException] | BaseException,
-        val: BaseException | object = None,
-        tb: TracebackType | None = None,
-    ) -> None:
-        if isinstance(typ, BaseException):
-            raise typ
-        raise val if isinstance(val, BaseException) else typ()
+    def throw(self, kind: Any, value: object = None, traceback: TracebackType | None = None) -> None:
+        _raise(kind, value)
 
     def close(self) -> None:
         return None
 
 
-class _Yield(Coroutine[Any, Any, None]):
+class _Turn:
+    """Yields once."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self) -> None:
+        self._done = False
+
+    def __iter__(self) -> _Turn:
+        return self
+
+    def __next__(self) -> None:
+        if self._done:
+            raise StopIteration
+        self._done = True
+
+
+class _Yield:
     __slots__ = ()
 
-    def __await__(self) -> Generator[Any, Any, None]:
-        yield
+    def __await__(self) -> _Turn:
+        return _Turn()
 
-    def send(self, value: Any) -> None:
+    def send(self, value: object) -> None:
         # Only a task that was made of this very object comes here: it has already waited for its turn.
         raise StopIteration
 
-    throw = _Ready.throw
+    def throw(self, kind: Any, value: object = None, traceback: TracebackType | None = None) -> None:
+        _raise(kind, value)
 
     def close(self) -> None:
         return None
 
 
-class Later(Coroutine[Any, Any, None]):
+class Later:
     """A coroutine that is made when it is awaited: nobody is warned if it never is."""
 
     __slots__ = ("_inner", "_make")
@@ -72,33 +89,35 @@ class Later(Coroutine[Any, Any, None]):
         self._make = make
         self._inner: Coroutine[Any, Any, None] | None = None
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Any:
         return self._make().__await__()
 
-    def send(self, value: Any) -> Any:
+    def _start(self) -> Coroutine[Any, Any, None]:
         if self._inner is None:
             self._inner = self._make()
-        return self._inner.send(value)
+        return self._inner
 
-    def throw(
-        self,
-        typ: type[BaseException] | BaseException,
-        val: BaseException | object = None,
-        tb: TracebackType | None = None,
-    ) -> Any:
-        if self._inner is None:
-            self._inner = self._make()
-        return self._inner.throw(typ if isinstance(typ, BaseException) else typ())
+    def send(self, value: object) -> Any:
+        """Part of the interface of coroutines."""
+        return self._start().send(value)
+
+    def throw(self, kind: Any, value: object = None, traceback: TracebackType | None = None) -> Any:
+        """Part of the interface of coroutines."""
+        return self._start().throw(kind if isinstance(kind, BaseException) else kind())
 
     def close(self) -> None:
+        """Part of the interface of coroutines."""
         if self._inner is not None:
             self._inner.close()
 
 
-READY: Final[Coroutine[Any, Any, None]] = _Ready()
+for _kind in (_Ready, _Yield, Later):
+    Coroutine.register(_kind)
+
+READY: Final = cast("Coroutine[Any, Any, None]", _Ready())
 """An awaitable that is done."""
 
-YIELD: Final[Coroutine[Any, Any, None]] = _Yield()
+YIELD: Final = cast("Coroutine[Any, Any, None]", _Yield())
 """An awaitable that lets the loop turn once."""
 
 
@@ -107,11 +126,14 @@ class Wakeup:
 
     It speaks asyncio's protocol of futures: a task that awaits it leaves its callback here, and :meth:`wake` calls that
     callback at once, in the task's context, provided that no task is running; otherwise through the loop.
+
+    Attributes:
+        value: whatever the one who wakes leaves for the one who waits.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop", "value")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self._asyncio_future_blocking = False
         self._callback: Callable[[Any], object] | None = None
@@ -120,13 +142,21 @@ class Wakeup:
         self._cancelled: tuple[Any] | None = None
         self.value: Any = None
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Wakeup:
+        return self
+
+    def __iter__(self) -> Wakeup:
+        return self
+
+    def __next__(self) -> Wakeup:
         if not self._done:
             self._asyncio_future_blocking = True
-            yield self
-        self.result()
+            return self
+        if self._cancelled is not None:
+            self.result()
+        raise StopIteration
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
+    def get_loop(self) -> AbstractEventLoop:
         """The loop of the waiting task."""
         return self._loop
 
@@ -165,7 +195,7 @@ class Wakeup:
         """Raises ``CancelledError`` if the wait was cancelled."""
         if self._cancelled is not None:
             message = self._cancelled[0]
-            raise asyncio.CancelledError() if message is None else asyncio.CancelledError(message)
+            raise CancelledError() if message is None else CancelledError(message)
 
     def exception(self) -> None:
         """Never an exception of its own."""
@@ -179,7 +209,7 @@ class Wakeup:
         callback = self._callback
         if callback is None:
             return
-        if asyncio.current_task(self._loop) is not None:
+        if current_task(self._loop) is not None:
             self._call_soon()
             return
         self._callback = None

@@ -1,0 +1,31 @@
+# The types of outlet.py for its compiled twin. Attributes are public for subclasses in Python.
+
+from elio.net.runtime cimport Runtime
+
+cdef Py_ssize_t _STREAK
+cdef Py_ssize_t _LARGE
+
+
+cdef class Outlet:
+    cdef public object _stream
+    cdef public Runtime _runtime
+    cdef public object _writers
+    cdef public unsigned long long _turn
+    cdef public Py_ssize_t _streak
+    cdef public long long _written
+    cdef public long long _stall_mark
+    cdef public double _stalled_since
+    cdef public bint _corked
+    cdef public bint _held
+    cdef public bint _lost
+    cdef public bint _paused
+
+    cpdef bytes _take_output(self)
+    cpdef _closed_error(self)
+    cpdef _emit(self, Py_ssize_t size)
+    cpdef _room(self, Py_ssize_t size)
+    cpdef flush(self)
+    cpdef _write(self, bytes data)
+    cpdef _wake_writers(self)
+    cpdef pause_writing(self)
+    cpdef resume_writing(self)

@@ -1,0 +1,32 @@
+# The types of ready.py for its compiled twin.
+
+cdef class _Ready:
+    pass
+
+
+cdef class _Turn:
+    cdef bint _done
+
+
+cdef class _Yield:
+    pass
+
+
+cdef class Later:
+    cdef object _inner
+    cdef object _make
+    cdef object _start(self)
+
+
+cdef class Wakeup:
+    cdef public bint _asyncio_future_blocking
+    cdef object _loop
+    cdef object _callback
+    cdef object _context
+    cdef object _cancelled
+    cdef bint _done
+    cdef public object value
+
+    cpdef wake(self)
+    cpdef wake_soon(self)
+    cdef _call_soon(self)

@@ -1,0 +1,12 @@
+# The types of runtime.py for its compiled twin.
+
+cdef class Runtime:
+    cdef readonly object loop
+    cdef readonly object limits
+    cdef readonly object timer
+    cdef readonly unsigned long long turn
+    cdef list _held
+    cdef bint _scheduled
+
+    cpdef unsigned long long begin_turn(self)
+    cpdef flush_later(self, item)

@@ -1,0 +1,52 @@
+# The types of wire.py for its compiled twin.
+
+from elio.net.outlet cimport Outlet
+from elio.net.ready cimport Wakeup
+from elio.websocket.connection cimport Connection
+
+cdef int _BURSTS
+
+
+cdef class Wire(Outlet):
+    cdef public Connection _connection
+    cdef public object _queue
+    cdef public Wakeup _waiter
+    cdef public object _closed_waiters
+    cdef public object _pings
+    cdef public object _error
+    cdef public object _on_lost
+    cdef public object latency
+    cdef public bint _begun_closing
+    cdef public bint _continuing
+    cdef public bint _discarding
+    cdef public bint _ended
+    cdef public bint _heard
+    cdef public bint _reading_paused
+    cdef public bint _told
+    cdef public long long _bucket
+    cdef public double _deadline
+    cdef public double _ping_due
+    cdef public double _ping_sent
+
+    cpdef bint _time_out_opening(self) except -1
+    cdef _take(self, queue)
+    cpdef _put_back(self, message)
+    cdef _deliver(self, message)
+    cdef bint _is_full(self) except -1
+    cpdef _end(self)
+    cpdef _set_deadline(self, double seconds)
+    cpdef data_received(self, bytes data)
+    cdef _process(self, bytes data)
+    cdef _continue(self)
+    cdef _handle(self, list events)
+    cdef _after_input(self)
+    cdef _end_of_input(self)
+    cdef _finish(self)
+    cdef _linger(self)
+    cpdef _update_reading(self)
+    cpdef connection_lost(self, exc)
+    cpdef _start_pings(self, double now)
+    cpdef _schedule(self)
+    cpdef check_time(self, double now)
+    cdef _keep_alive(self, double now)
+    cdef _pong_received(self, payload)
