@@ -1,6 +1,6 @@
 """A stream of Server-Sent Events that goes on where a reader left off, and a page that shows it.
 
-python examples/sse_server.py [port]        then open http://localhost:8080/
+python examples/sse_server.py [port] [--interval SECONDS] [--retry SECONDS]        then open http://localhost:8080/
 """
 
 import argparse
@@ -13,20 +13,18 @@ import elio
 from elio import Event, EventStream, Request, Response, Router
 
 PAGES = Path(__file__).parent / "pages"
-INTERVAL = 1.0
+
+interval = 1.0
+retry = 3.0
+sent = 0
 
 router = Router()
-sent = 0
+router.static("/assets", PAGES / "assets")
 
 
 @router.get("/")
 async def index(request: Request) -> Response:
     return Response.file(PAGES / "sse.html")
-
-
-@router.get("/style.css")
-async def style(request: Request) -> Response:
-    return Response.file(PAGES / "style.css")
 
 
 @router.get("/info")
@@ -64,9 +62,9 @@ def number_after(last_event_id: str) -> int:
 @router.sse("/events")
 @router.sse("/sse")
 async def events(stream: EventStream) -> None:
-    """One event a second, a comment in between now and then."""
+    """An event at every interval, a comment in between now and then."""
     global sent
-    await stream.send_retry(3.0)
+    await stream.send_retry(retry)
     number = number_after(stream.last_event_id)
     while True:
         await stream.send(make_event(number))
@@ -74,14 +72,39 @@ async def events(stream: EventStream) -> None:
         if number % 4 == 0:
             await stream.send_comment("keep-alive")
         number += 1
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(interval)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds from the command line."""
+    value = float(text)
+    if not 0.001 <= value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text} seconds, allowed are 0.001 to 86400")
+    return value
 
 
 def main() -> None:
+    global interval, retry
     parser = argparse.ArgumentParser(description="A stream of Server-Sent Events with a page that shows it.")
     parser.add_argument("port", type=int, nargs="?", default=8080, help="port to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--interval",
+        type=seconds,
+        default=interval,
+        metavar="SECONDS",
+        help="seconds between two events (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--retry",
+        type=seconds,
+        default=retry,
+        metavar="SECONDS",
+        help="seconds after which readers reconnect (default: %(default)g)",
+    )
+    options = parser.parse_args()
+    interval, retry = options.interval, options.retry
     try:
-        elio.run(router, port=parser.parse_args().port)
+        elio.run(router, port=options.port)
     except elio.ConfigurationError as error:
         parser.exit(1, f"{error}\n")
 

@@ -14,6 +14,7 @@ from elio import Request, Response, Router, WebSocket
 PAGES = Path(__file__).parent / "pages"
 
 router = Router()
+router.static("/assets", PAGES / "assets")
 chat: dict[WebSocket, str] = {}
 numbers = itertools.count(1)
 open_now: set[WebSocket] = set()
@@ -26,11 +27,6 @@ def message(type: str, **fields: str) -> str:
 @router.get("/")
 async def index(request: Request) -> Response:
     return Response.file(PAGES / "websocket.html")
-
-
-@router.get("/style.css")
-async def style(request: Request) -> Response:
-    return Response.file(PAGES / "style.css")
 
 
 @router.get("/info")
@@ -76,7 +72,7 @@ def tell_everyone(text: str) -> None:
 async def chat_room(ws: WebSocket) -> None:
     """Text to everyone in the room, with notices of who comes and goes."""
     name = f"guest {next(numbers)}"
-    await ws.send(message("system", message=f"Welcome to the chat room, {name}!"))
+    await ws.send(message("system", message=f"Welcome to the chat room, {name}!", you=name))
     tell_everyone(message("system", message=f"{name} has joined"))
     open_now.add(ws)
     chat[ws] = name

@@ -27,7 +27,7 @@ class Program:
     """A process that is running, and gone at the end of its ``with`` block whatever happens."""
 
     def __init__(self, *command: str) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._output = b""
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, env=_environment()

@@ -1,0 +1,65 @@
+"""What the tests of the example pages do with them, as a person does it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from playwright.async_api import Page, expect
+
+from support.raw import DEADLINE
+
+__all__ = ["MARKUP", "WIDTHS", "connect", "lines", "overflows", "say", "wait_for_line", "wait_until"]
+
+MARKUP: Final = """He said "hi" & 'bye' <b>bold</b> <img src=x onerror=alert(1)> 🎉 é \\n"""
+"""Text that changes, or runs, wherever it is taken for JSON or HTML."""
+
+WIDTHS: Final = {"desktop": (1100, 800), "phone": (360, 640)}
+
+
+async def connect(page: Page, *, endpoint: str | None = None) -> None:
+    """Connect, to one of the endpoints if there are several, and wait until that is done."""
+    if endpoint is not None:
+        await page.get_by_label("Endpoint").select_option(label=endpoint)
+    await page.get_by_role("button", name="Connect", exact=True).click()
+    await expect(page.get_by_role("status")).to_have_text("connected")
+
+
+async def say(page: Page, text: str) -> None:
+    """Send a message with the keyboard."""
+    field = page.get_by_label("Message", exact=True)
+    await field.fill(text)
+    await field.press("Enter")
+
+
+async def lines(page: Page) -> list[str]:
+    """The log, without times."""
+    found = page.get_by_role("log").locator("li > span")
+    return await found.evaluate_all("found => found.map(line => line.textContent)")
+
+
+async def wait_until(page: Page, condition: Callable[[list[str]], bool]) -> list[str]:
+    """The log as soon as it fulfils a condition."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while not condition(found := await lines(page)):
+                pass
+    except TimeoutError:
+        raise AssertionError(f"the log has only {await lines(page)}") from None
+    return found
+
+
+async def wait_for_line(page: Page, start: str) -> str:
+    """The first line of the log that starts like this."""
+    found = await wait_until(page, lambda log: any(line.startswith(start) for line in log))
+    return next(line for line in found if line.startswith(start))
+
+
+async def overflows(page: Page) -> list[str]:
+    """Elements that are wider than the window lets a person see."""
+    return await page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+            .filter(one => one.getClientRects().length && one.getBoundingClientRect().right > innerWidth)
+            .map(one => one.outerHTML.slice(0, 100))"""
+    )
