@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
+from support.pages import launched
 from support.raw import DEADLINE
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@asynccontextmanager
-async def launched(playwright: Playwright, *options: str) -> AsyncIterator[Browser]:
-    """A browser that is closed at the end."""
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.fail(f"there is no browser in PATH, one of {', '.join(NAMES)} is needed", pytrace=False)
-    browser = await playwright.chromium.launch(executable_path=path, args=[*OPTIONS, *options])
-    try:
-        yield browser
-    finally:
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from support.pages import WIDTHS, connect, overflows, say, wait_for_line, wait_until
-from support.programs import example
+from support.processes import example
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from support.pages import connect, lines, wait_for_line, wait_until
-from support.programs import Program, example
+from support.processes import Program, example
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

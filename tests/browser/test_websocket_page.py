@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import BrowserContext, Dialog, Page, expect
 
 from support.pages import MARKUP, connect, lines, say, wait_for_line, wait_until
-from support.programs import Program, example
+from support.processes import Program, example
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

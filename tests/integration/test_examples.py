@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support.programs import EXAMPLES, example
+from support.processes import EXAMPLES, example
 from support.raw import DEADLINE
 
 SERVERS = ["websocket_server", "sse_server", "demo"]

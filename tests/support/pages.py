@@ -1,21 +1,49 @@
-"""What the tests of the example pages do with them, as a person does it."""
+"""A headless Chromium, and what tests do with the example pages in it, as a person does it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
-from playwright.async_api import Page, expect
+import pytest
+from playwright.async_api import Browser, Page, Playwright, expect
 
 from support.raw import DEADLINE
 
-__all__ = ["MARKUP", "WIDTHS", "connect", "lines", "overflows", "say", "wait_for_line", "wait_until"]
+__all__ = ["MARKUP", "WIDTHS", "connect", "launched", "lines", "overflows", "say", "wait_for_line", "wait_until"]
 
 MARKUP: Final = """He said "hi" & 'bye' <b>bold</b> <img src=x onerror=alert(1)> 🎉 é \\n"""
 """Text that changes, or runs, wherever it is taken for JSON or HTML."""
 
 WIDTHS: Final = {"desktop": (1100, 800), "phone": (360, 640)}
+
+
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+_OPTIONS: Final = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@asynccontextmanager
+async def launched(playwright: Playwright, *options: str) -> AsyncIterator[Browser]:
+    """A browser that is closed at the end."""
+    path = next((found for name in _NAMES if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.fail(f"there is no browser in PATH, one of {', '.join(_NAMES)} is needed", pytrace=False)
+    browser = await playwright.chromium.launch(executable_path=path, args=[*_OPTIONS, *options])
+    try:
+        yield browser
+    finally:
+        await browser.close()
 
 
 async def connect(page: Page, *, endpoint: str | None = None) -> None:
