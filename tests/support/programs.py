@@ -1,134 +1,171 @@
-"""Programs in processes of their own: the examples, and peers in other languages."""
+"""Programs of their own: started, read line by line, ended. What they print and nobody expects is a failure."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-import select
 import signal
-import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
-from typing import Final, Self
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
 
-from support.house import ROOT
-from support.raw import DEADLINE
+from support.house import SOURCE
+from support.raw import Raw
 
-__all__ = ["EXAMPLES", "Finished", "Program", "example", "python", "run"]
+DEADLINE = 20.0
+"""Seconds for anything that is waited for: a busy machine needs some for the start of an interpreter."""
 
-EXAMPLES: Final = ROOT / "examples"
-_PORT: Final = re.compile(r"https?://[^/\s]+:(\d+)")
+LOG = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} %s *%s  %s"
+"""A line of a log: level, logger, message."""
+
+_END = None
 
 
 class Program:
-    """A process that is running, and gone at the end of its ``with`` block whatever happens."""
+    """One process. Its lines are taken one by one, and each must be what the test says."""
 
-    def __init__(self, *command: str) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        self._output = b""
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, env=_environment()
-        )
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.port = 0
+        self._output = {"stdout": asyncio.Queue[str | None](), "stderr": asyncio.Queue[str | None]()}
+        self._readers = [
+            asyncio.ensure_future(self._read(process.stdout, "stdout")),
+            asyncio.ensure_future(self._read(process.stderr, "stderr")),
+        ]
 
-    def __enter__(self) -> Self:
-        return self
+    async def _read(self, stream: asyncio.StreamReader | None, name: str) -> None:
+        assert stream is not None
+        while line := await stream.readline():
+            self._output[name].put_nowait(line.decode().rstrip("\n"))
+        self._output[name].put_nowait(_END)
 
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        self._errors.close()
-
-    def line(self) -> str:
-        """The next line of its standard output."""
-        until = time.monotonic() + DEADLINE
-        while b"\n" not in self._output:
-            self._output += self._read(until)
-        line, _, self._output = self._output.partition(b"\n")
-        return line.decode()
-
-    def _read(self, until: float) -> bytes:
-        stream = self.process.stdout
-        if stream is None or not select.select([stream], [], [], max(0.0, until - time.monotonic()))[0]:
-            raise TimeoutError(f"no line of {self.process.args} within {DEADLINE:g} seconds\n{self.errors}")
-        data = os.read(stream.fileno(), 65536)
-        if not data:
-            raise EOFError(f"{self.process.args} ended with status {self.process.wait()}\n{self.errors}")
-        return data
-
-    def port(self) -> int:
-        """The port in the URL of its next line."""
-        line = self.line()
-        found = _PORT.search(line)
+    async def says(self, pattern: str, *, stream: str = "stdout") -> re.Match[str]:
+        """The next line on stdout, which must be like this."""
+        async with asyncio.timeout(DEADLINE):
+            line = await self._output[stream].get()
+        found = None if line is None else re.fullmatch(pattern, line)
         if found is None:
-            raise ValueError(f"no URL in {line!r}")
-        return int(found[1])
+            raise AssertionError(f"{line!r} on {stream} instead of {pattern!r}; then {self._rest()}")
+        return found
 
-    @property
-    def errors(self) -> str:
-        """What it wrote to its standard error so far."""
-        return os.pread(self._errors.fileno(), 1 << 20, 0).decode()
+    async def complains(self, pattern: str) -> re.Match[str]:
+        """The next line on stderr, which must be like this."""
+        return await self.says(pattern, stream="stderr")
 
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+    async def logs(self, name: str, message: str, *, level: str = "INFO") -> re.Match[str]:
+        """The next line on stderr, which must be this line of a log."""
+        return await self.complains(LOG % (level, re.escape(name), message))
 
-    def wait(self) -> int:
-        """Its exit status; negative for the signal that ended it."""
-        return self.process.wait(DEADLINE)
+    async def serves(self, *, scheme: str = "http", host: str = "127.0.0.1") -> int:
+        """The banner; returns the port."""
+        found = await self.says(rf"serving on {scheme}://{host}:(\d+) and {scheme.replace('http', 'ws')}://{host}:\1")
+        await self.says(r"press Ctrl\+C to stop")
+        self.port = int(found[1])
+        return self.port
 
-    def kill(self) -> None:
-        """End it without asking."""
-        self.process.kill()
-        self.process.wait()
+    async def logs_request(self, line: str, status: int = 200) -> None:
+        """The access log of one request comes next."""
+        client = r"127\.0\.0\.1:\d+"
+        await self.logs("elio.access", rf"{client} '{re.escape(line)}' {status} \d+\.\dms")
+
+    def kill(self, number: int, *, group: bool = False) -> None:
+        """Send a signal, to all processes of the group as a terminal does it, or to this one."""
+        if group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+
+    async def ends(self, *, silently: bool = True) -> int:
+        """Wait for the end of it and of every process that has its output.
+
+        Returns:
+            The exit status.
+        """
+        async with asyncio.timeout(DEADLINE):
+            status = await self.process.wait()
+            await asyncio.gather(*self._readers)
+        rest = self._rest()
+        if silently and rest:
+            raise AssertionError(f"unexpected output: {rest}")
+        return status
+
+    def _rest(self) -> list[str]:
+        lines = []
+        for name, queue in self._output.items():
+            while not queue.empty():
+                line = queue.get_nowait()
+                if line is not _END:
+                    lines.append(f"{name}: {line}")
+        return lines
+
+    async def reap(self) -> None:
+        """Leave nothing behind, whatever has happened."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        await self.process.wait()
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        self.process._transport.close()  # type: ignore[attr-defined]
 
 
-def _environment() -> dict[str, str]:
-    # A warning in a program of ours is an error there, too.
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error"}
-
-
-def python(*arguments: str) -> Program:
-    """A program of this Python."""
-    return Program(sys.executable, *arguments)
-
-
-def example(name: str, *arguments: str) -> Program:
-    """An example of that name, as a person starts it."""
-    return python(str(EXAMPLES / f"{name}.py"), *arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A program that came to its end."""
-
-    status: int
-    output: bytes
-    errors: str
-
-
-async def run(*command: str, data: bytes = b"", environment: dict[str, str] | None = None) -> Finished:
-    """Run a program to its end while the loop goes on.
+@asynccontextmanager
+async def start(*arguments: str, cwd: Path, fds: Sequence[int] = (), **environment: str) -> AsyncIterator[Program]:
+    """Run Python with these arguments, in a process group of its own.
 
     Args:
-        command: program and arguments.
-        data: its standard input.
-        environment: what is added to the variables of this process.
+        arguments: of the interpreter.
+        cwd: the present folder of the program.
+        fds: descriptors that it inherits.
+        environment: variables beside the usual ones.
     """
     process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
+        sys.executable,
+        *arguments,
+        cwd=cwd,
+        pass_fds=fds,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default", "COLUMNS": "200", **environment},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
+    program = Program(process)
     try:
-        async with asyncio.timeout(2 * DEADLINE):
-            output, errors = await process.communicate(data)
+        yield program
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    return Finished(process.returncode or 0, output, errors.decode())
+        await program.reap()
+
+
+@asynccontextmanager
+async def elio(*arguments: str, cwd: Path, **options: Any) -> AsyncIterator[Program]:
+    """``elio`` with these arguments."""
+    async with start("-m", "elio", *arguments, cwd=cwd, **options) as program:
+        yield program
+
+
+@asynccontextmanager
+async def dial(where: int | str, *, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[Raw]:
+    """A raw connection to a port or to the path of a Unix socket."""
+    async with asyncio.timeout(DEADLINE):
+        if isinstance(where, str):
+            reader, writer = await asyncio.open_unix_connection(where)
+        else:
+            reader, writer = await asyncio.open_connection(host, where, **options)
+    raw = Raw(reader, writer)
+    try:
+        yield raw
+    finally:
+        await raw.close()
+
+
+def replace(path: Path, text: str, *, mtime_ns: int | None = None) -> None:
+    """Write a file as editors do it: at once, never half."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    if mtime_ns is not None:
+        os.utime(new, ns=(mtime_ns, mtime_ns))
+    new.replace(path)

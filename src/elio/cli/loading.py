@@ -1,16 +1,28 @@
-"""Finds the router that ``module:name`` names."""
+"""Finds the router that ``module:name`` names. Whatever goes wrong on the way is one sentence that says where."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
+import sysconfig
 import traceback
+from types import ModuleType
+from typing import Final
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ElioError
 from ..server.router import Router
+from .terminal import one_line
 
-__all__ = ["load_router"]
+__all__ = ["folder_of", "load_router"]
+
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_FOREIGN: Final = (
+    "<",
+    _PACKAGE + os.sep,
+    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")),
+)
+"""How the names of files begin that are not the user's."""
 
 
 def load_router(target: str) -> Router:
@@ -23,37 +35,54 @@ def load_router(target: str) -> Router:
     Raises:
         ConfigurationError: in one sentence, what is wrong and where.
     """
-    module_name, _, name = target.partition(":")
-    name = name or "router"
-    if module_name.endswith(".py"):
-        if not os.path.isfile(module_name):
-            raise ConfigurationError(f"the file {module_name!r} does not exist")
-        folder, module_name = os.path.split(module_name[:-3])
-    else:
-        folder = ""
-    sys.path.insert(0, os.path.abspath(folder))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (module_name + ".").startswith(error.name + "."):
-            raise ConfigurationError(f"there is no module {error.name!r} here or in the path of Python") from error
-        raise ConfigurationError(_describe(module_name, error)) from error
-    except Exception as error:
-        raise ConfigurationError(_describe(module_name, error)) from error
-    found = module
-    for part in name.split("."):
+    place, _, name = target.partition(":")
+    found: object = _load(place)
+    for part in (name or "router").split("."):
         if not hasattr(found, part):
-            raise ConfigurationError(f"the module {module_name!r} has no {name!r}")
+            raise ConfigurationError(f"the module {place!r} has no {name or 'router'!r}")
         found = getattr(found, part)
     if not isinstance(found, Router):
-        raise ConfigurationError(f"{target!r} is a {type(found).__name__}, not an elio.Router")
+        raise ConfigurationError(f"{target!r} is of type {type(found).__name__}, not an elio.Router")
     return found
 
 
-def _describe(module: str, error: Exception) -> str:
-    """The last place of the traceback that is not in the machinery of imports, in one line."""
+def folder_of(target: str) -> str:
+    """The folder that modules are imported from: the one of a path, else the present one."""
+    place = target.partition(":")[0]
+    return os.path.dirname(place) or "." if place.endswith(".py") else "."
+
+
+def _load(place: str) -> ModuleType:
+    sys.path.insert(0, os.path.abspath(folder_of(place)))
+    if not place.endswith(".py"):
+        return _import(place)
+    if not os.path.isfile(place):
+        raise ConfigurationError(f"the file {place!r} does not exist")
+    module = _import(os.path.basename(place)[:-3])
+    if not os.path.samefile(getattr(module, "__file__", None) or os.devnull, place):
+        raise ConfigurationError(f"the file {place!r} cannot be imported: another module has its name")
+    return module
+
+
+def _import(name: str) -> ModuleType:
+    if not all(name.split(".")):
+        raise ConfigurationError(f"{name!r} is not the name of a module")
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{name}.".startswith(f"{missing}."):
+            raise ConfigurationError(f"there is no module {missing!r} here or in the path of Python") from error
+        raise ConfigurationError(f"the module {name!r} cannot be loaded: {_describe(error)}") from error
+
+
+def _describe(error: BaseException) -> str:
+    """What went wrong and the last line of the user's own on the way there."""
     if isinstance(error, SyntaxError) and error.filename is not None:
-        return f"the module {module!r} cannot be loaded: {error.msg} in {error.filename}, line {error.lineno}"
-    places = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    where = f" in {places[-1].filename}, line {places[-1].lineno}" if len(places) > 1 else ""
-    return f"the module {module!r} cannot be loaded: {type(error).__name__}: {error}{where}"
+        return f"{error.msg} ({error.filename}, line {error.lineno})"
+    text = one_line(error)
+    if not isinstance(error, ElioError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    places = traceback.extract_tb(error.__traceback__)
+    own = [place for place in places if not place.filename.startswith(_FOREIGN)]
+    return f"{text} ({own[-1].filename}, line {own[-1].lineno})" if own else text

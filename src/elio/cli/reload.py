@@ -1,55 +1,89 @@
-"""``--reload``: a parent that holds the listening socket and starts the server anew when a Python file changes.
+"""``--reload``: a parent that holds the listening sockets and starts the server anew when a Python file changes.
 
-The socket outlives the servers, so a client that comes in between waits instead of being refused.
+The sockets outlive the servers, so a client that comes in between waits instead of being refused. A server that ends by
+itself, because of an error in a file for example, is started anew at the next change.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import cache_from_source
 from types import FrameType
-from typing import Final
+from typing import Final, TypeAlias
 
+from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.listen import Address, open_sockets
+from .loading import folder_of
+from .terminal import say
 
-__all__ = ["changed", "run_reloading", "snapshot"]
+__all__ = ["Snapshot", "changes", "run_reloading", "snapshot"]
+
+Snapshot: TypeAlias = dict[str, tuple[int, int]]
+"""Of each Python file the time of its last change in nanoseconds, and its size in bytes."""
 
 _INTERVAL: Final = 0.3
 """Seconds between two looks at the files."""
+
+_GLANCE: Final = 0.02
+"""Seconds between two looks at a server that is to end."""
+
+_OVERTIME: Final = 2.0
+"""Seconds beyond its grace after which a server that does not end is killed."""
 
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
 def run_reloading(options: argparse.Namespace) -> int:
-    """Serve as the options say, in a child process that is replaced whenever a file below the present folder changes.
+    """Serve as the options say, in a child process that is replaced whenever a Python file changes.
+
+    The files are those below the present folder, and below the folder of the module if that is another one.
 
     Returns:
-        The exit status.
+        The exit status: 0, or 128 + its number after a second signal.
+
+    Raises:
+        ConfigurationError: the address cannot be used.
     """
-    address = Address(host=options.host, port=options.port, uds=options.uds, fd=options.fd)
-    sockets = open_sockets(address, Limits().backlog)
-    sock = sockets[0]
-    sock.set_inheritable(True)
-    command = _command(options, sock.fileno())
-    supervisor = _Supervisor(command, sock.fileno())
-    try:
-        return supervisor.run()
-    finally:
-        for each in sockets:
-            each.close()
+    if os.name != "posix":
+        raise ConfigurationError("--reload does not work on this system: it cannot pass sockets on to another process")
+    with contextlib.ExitStack() as stack:
+        addresses = [Address(host=options.host, port=options.port, uds=options.uds)]
+        if options.fd is not None:
+            addresses = [Address(fd=fd) for fd in options.fd]
+        fds = [
+            stack.enter_context(sock).fileno()
+            for address in addresses
+            for sock in open_sockets(address, Limits().backlog)
+        ]
         if options.uds is not None:
-            os.unlink(options.uds)
+            stack.callback(_remove, options.uds)
+        # The child reads from it, and sees its end when this process is gone, however it ended.
+        leash, own_end = os.pipe()
+        stack.callback(os.close, own_end)
+        stack.callback(os.close, leash)
+        supervisor = _Supervisor(_command(options, fds, leash), [*fds, leash], options.grace)
+        return supervisor.run({".", folder_of(options.target)})
 
 
-def _command(options: argparse.Namespace, fd: int) -> list[str]:
-    command = [sys.executable, "-m", "elio", "serve", options.target, "--fd", str(fd)]
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _command(options: argparse.Namespace, fds: Iterable[int], leash: int) -> list[str]:
+    command = [sys.executable, "-m", "elio", "serve", options.target, "--supervisor", str(leash)]
     command += ["--log-level", options.log_level, "--grace", str(options.grace)]
+    for fd in fds:
+        command += ["--fd", str(fd)]
     if options.tls_cert is not None:
         command += ["--tls-cert", options.tls_cert, "--tls-key", options.tls_key]
     for origin in options.origin or ():
@@ -60,56 +94,103 @@ def _command(options: argparse.Namespace, fd: int) -> list[str]:
 
 
 class _Supervisor:
-    """Starts the child, watches the files, passes signals on."""
+    """Starts the child, watches the files, and ends the child when a signal comes."""
 
-    def __init__(self, command: list[str], fd: int) -> None:
+    def __init__(self, command: list[str], fds: Sequence[int], grace: float) -> None:
         self._command = command
-        self._fd = fd
+        self._fds = fds
+        self._grace = grace
         self._child: subprocess.Popen[bytes] | None = None
-        self._stopping = False
+        self._signals: list[int] = []
 
-    def run(self) -> int:
+    def run(self, folders: Iterable[str]) -> int:
         """Until a signal comes."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
-        seen = snapshot(".")
-        self._start()
-        while not self._stopping:
-            time.sleep(_INTERVAL)
-            now = snapshot(".")
-            name = changed(seen, now)
-            if name is None:
-                continue
-            seen = now
-            print(f"{name} has changed, starting anew", flush=True)
-            self._end_child()
+        with _woken_by_signals(self._signalled) as self._alarm:
+            seen = _look(folders)
             self._start()
-        return self._end_child()
+            while not self._signals:
+                self._sleep(_INTERVAL)
+                self._notice_end()
+                now = _look(folders)
+                names = changes(seen, now)
+                if names and not self._signals:
+                    seen = now
+                    self._start_anew(names)
+            self._end_child()
+        return 0 if len(self._signals) == 1 else 128 + self._signals[-1]
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _sleep(self, seconds: float) -> None:
+        """Until the time is over, or a signal comes."""
+        if select.select([self._alarm], [], [], seconds)[0]:
+            os.read(self._alarm, 100)
 
     def _start(self) -> None:
-        if not self._stopping:
-            self._child = subprocess.Popen(self._command, pass_fds=[self._fd])
+        # Ctrl+C comes to both processes at once. From its first moment on the child leaves it to this one.
+        self._child = subprocess.Popen(
+            self._command, pass_fds=self._fds, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)
+        )
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._stopping = True
-        if self._child is not None and self._child.poll() is None:
-            self._child.send_signal(signal.SIGTERM)
+    def _start_anew(self, names: Sequence[str]) -> None:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        say(f"{os.path.normpath(names[0])}{more} changed, starting anew")
+        self._end_child()
+        for name in names:
+            _remove(cache_from_source(name))  # it would be taken for this version within the same second
+        if not self._signals:
+            self._start()
 
-    def _end_child(self) -> int:
-        child = self._child
+    def _notice_end(self) -> None:
+        if self._child is not None and self._child.poll() is not None and not self._signals:
+            say(f"the server has ended with status {self._child.returncode}, waiting for a file to change")
+            self._child = None
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
         if child is None:
-            return 0
-        if child.poll() is None:
-            child.send_signal(signal.SIGTERM)
-        return child.wait()
+            return
+        child.terminate()
+        patience = time.monotonic() + self._grace + _OVERTIME
+        while child.poll() is None:
+            if len(self._signals) > 1 or time.monotonic() > patience:
+                child.kill()
+            self._sleep(_GLANCE)
 
 
-def snapshot(folder: str) -> dict[str, int]:
-    """Every Python file below a folder with the time of its last change in nanoseconds."""
+@contextlib.contextmanager
+def _woken_by_signals(handler: signal._HANDLER) -> Iterator[int]:
+    """Call the handler on SIGINT and SIGTERM.
+
+    Yields:
+        A descriptor that can be read from when a signal has come.
+    """
+    alarm, bell = os.pipe()
+    for fd in (alarm, bell):
+        os.set_blocking(fd, False)
+    bell_before = signal.set_wakeup_fd(bell)
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield alarm
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+        signal.set_wakeup_fd(bell_before)
+        os.close(alarm)
+        os.close(bell)
+
+
+def _look(folders: Iterable[str]) -> Snapshot:
+    return {name: state for folder in folders for name, state in snapshot(folder).items()}
+
+
+def snapshot(folder: str) -> Snapshot:
+    """The state of every Python file below a folder, but for hidden folders, virtual environments and the like."""
     return dict(_walk(folder))
 
 
-def _walk(folder: str) -> Iterator[tuple[str, int]]:
+def _walk(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -117,19 +198,15 @@ def _walk(folder: str) -> Iterator[tuple[str, int]]:
     for entry in entries:
         if entry.name.startswith(".") or entry.name in _SKIPPED:
             continue
-        try:
+        with contextlib.suppress(OSError):  # it is gone already
             if entry.is_dir(follow_symlinks=False):
                 if not os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
                     yield from _walk(entry.path)
             elif entry.name.endswith(".py"):
-                yield entry.path, entry.stat().st_mtime_ns
-        except OSError:
-            continue
+                state = entry.stat()
+                yield entry.path, (state.st_mtime_ns, state.st_size)
 
 
-def changed(before: dict[str, int], now: dict[str, int]) -> str | None:
-    """The first file that is new, changed or gone; None if there is none."""
-    for name in sorted(before.keys() | now.keys()):
-        if before.get(name) != now.get(name):
-            return os.path.normpath(name)
-    return None
+def changes(before: Snapshot, now: Snapshot) -> list[str]:
+    """The files that are new, changed or gone."""
+    return [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]

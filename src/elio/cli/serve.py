@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
+import math
+import os
+import signal
 import sys
 
 from ..errors import ConfigurationError
-from ..net.tls import TLS
+from ..net.tls import TLS, server_context
 from ..server.run import run
 from ..server.server import Server
 from .loading import load_router
 from .reload import run_reloading
+from .terminal import say
 
 __all__ = ["add_command"]
+
+_EPILOG = """Exit status: 0 after an orderly end, 1 if it cannot start, 2 for a wrong command line, 70 for an error in
+Elio itself. SIGINT (Ctrl+C) and SIGTERM end it in order; a second one ends it at once, with 128 + its number."""
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,14 +30,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "serve",
         help="serve the routes of a router",
         description="Serve the routes of a router: HTTP, WebSocket and Server-Sent Events on one port.",
-        epilog="Exit status: 0 after an orderly end, 1 if it cannot start, 2 for a wrong command line.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
     )
     parser.add_argument("target", metavar="MODULE:ROUTER", help="where the router is, such as app:router or app.py")
-    where = parser.add_argument_group("where")
-    where.add_argument("--host", default="127.0.0.1", help="name or address to listen on (default: %(default)s)")
-    where.add_argument("--port", type=int, default=8080, help="port, 0 for a free one (default: %(default)s)")
-    where.add_argument("--uds", metavar="PATH", help="listen on a Unix socket instead")
-    where.add_argument("--fd", type=int, help="listen on an inherited descriptor instead")
+    _add_addresses(parser)
     tls = parser.add_argument_group("TLS")
     tls.add_argument("--tls-cert", metavar="PATH", help="certificate chain in PEM")
     tls.add_argument("--tls-key", metavar="PATH", help="its private key in PEM")
@@ -37,10 +42,40 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     who.add_argument("--origin", action="append", metavar="ORIGIN", help="origin that may open WebSockets; repeatable")
     who.add_argument("--allowed-host", action="append", metavar="NAME", help="host that is served; repeatable")
     parser.add_argument("--reload", action="store_true", help="start anew when a Python file changes")
-    parser.add_argument("--grace", type=float, default=10.0, help="seconds for open connections at the end")
-    levels = ["debug", "info", "warning", "error"]
-    parser.add_argument("--log-level", choices=levels, default="info", help="how much to log (default: %(default)s)")
+    parser.add_argument(
+        "--grace",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="for what is still open at the end (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=["debug", "info", "warning", "error"],
+        default="info",
+        help="how much to log; debug shows tracebacks, too (default: %(default)s)",
+    )
+    parser.add_argument("--supervisor", type=int, help=argparse.SUPPRESS)
     parser.set_defaults(run=_serve)
+
+
+def _add_addresses(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_argument_group("where")
+    where.add_argument("--host", default="127.0.0.1", help="name or address to listen on (default: %(default)s)")
+    one_of = where.add_mutually_exclusive_group()
+    one_of.add_argument("--port", type=int, default=8080, help="port, 0 for a free one (default: %(default)s)")
+    one_of.add_argument("--uds", metavar="PATH", help="listen on a Unix socket instead")
+    one_of.add_argument("--fd", type=int, action="append", help="listen on an inherited descriptor instead; repeatable")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -48,10 +83,16 @@ def _serve(options: argparse.Namespace) -> int:
     if options.reload:
         return run_reloading(options)
     logging.basicConfig(
-        level=getattr(logging, options.log_level.upper()),
+        level=options.log_level.upper(),
         format="%(asctime)s %(levelname)-7s %(name)s  %(message)s",
         stream=sys.stderr,
     )
+
+    def started(server: Server) -> None:
+        _banner(server)
+        if options.supervisor is not None:
+            _obey(server, options.supervisor, options.grace)
+
     run(
         load_router(options.target),
         host=options.host,
@@ -62,7 +103,7 @@ def _serve(options: argparse.Namespace) -> int:
         origins=options.origin,
         allowed_hosts=options.allowed_host,
         grace=options.grace,
-        on_start=_banner,
+        on_start=started,
     )
     return 0
 
@@ -72,14 +113,27 @@ def _tls(options: argparse.Namespace) -> TLS | None:
         return None
     if options.tls_cert is None or options.tls_key is None:
         raise ConfigurationError("--tls-cert and --tls-key belong together")
-    return options.tls_cert, options.tls_key
+    return server_context((options.tls_cert, options.tls_key))
 
 
 def _banner(server: Server) -> None:
     for url in server.urls:
-        secure = url.startswith("https")
         line = f"serving on {url}"
         if url.startswith("http"):
-            line += f" and {url.replace('https' if secure else 'http', 'wss' if secure else 'ws', 1)}"
-        print(line, flush=True)
-    print("press Ctrl+C to stop", flush=True)
+            line += f" and {url.replace('http', 'ws', 1)}"
+        say(line)
+    say("press Ctrl+C to stop")
+
+
+def _obey(server: Server, fd: int, grace: float) -> None:
+    """Be a child of ``--reload``: Ctrl+C is the parent's matter, and if the parent is gone, end."""
+    loop = asyncio.get_running_loop()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def orphaned() -> None:
+        loop.remove_reader(fd)
+        os.close(fd)
+        ending.append(loop.create_task(server.close(grace=grace)))
+
+    ending: list[asyncio.Task[None]] = []
+    loop.add_reader(fd, orphaned)

@@ -231,9 +231,21 @@ class Exchange:
         return line.http.take_rest()
 
     async def _serve_stream(self, response: Streaming) -> None:
-        if not await run_stream(self, self.request, response, adopt=self._adopt):
+        try:
+            is_complete = await run_stream(self, self.request, response, adopt=self._adopt)
+        except asyncio.CancelledError:
+            self._end_stream()
+            raise
+        if not is_complete:
             self.stream.close()
         elif not self._line.is_lost:
+            self._line.http.end_body()
+
+    def _end_stream(self) -> None:
+        """The handler was cancelled. If its reader is still there, the server is going away: nothing sent gets lost."""
+        events = self.events
+        if events is not None and events.has_begun and events.is_active and not self.stream.is_closing():
+            events.finish()
             self._line.http.end_body()
 
     def _adopt(self, stream: EventStream) -> None:

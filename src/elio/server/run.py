@@ -1,18 +1,29 @@
-"""``run``: a server as the whole of a program, from the first log line to the last."""
+"""``run``: a server as the whole of a program, signals included.
+
+It does not configure logging, and it does not load routers: that is the command line's.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
+import logging
 import os
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
+from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.tls import TLS
 from .router import Router
-from .server import Server, on_signals
+from .server import Server
 
 __all__ = ["new_event_loop", "run"]
+
+logger = logging.getLogger("elio.server")
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -31,7 +42,7 @@ def run(
     host: str = "127.0.0.1",
     port: int = 8080,
     uds: str | None = None,
-    fd: int | None = None,
+    fd: int | Sequence[int] | None = None,
     tls: TLS | None = None,
     limits: Limits | None = None,
     origins: Sequence[str] | None = None,
@@ -39,7 +50,12 @@ def run(
     grace: float = 10.0,
     on_start: Callable[[Server], object] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then end in order; a second signal ends at once.
+    """Serve until SIGINT or SIGTERM, then end in order.
+
+    A second signal ends the process at once, with 128 + its number as exit status.
+
+    It also returns when the server was closed otherwise, by a handler for example. In another thread than the main one
+    signals are not seen, and that is the only way.
 
     Args:
         router: the routes.
@@ -57,6 +73,10 @@ def run(
     Raises:
         ConfigurationError: it cannot start like this.
     """
+    if not 0 <= grace < float("inf"):
+        raise ConfigurationError(f"grace is {grace}, it must be a number of seconds, at least 0")
+    if _is_inside_a_loop():
+        raise ConfigurationError("run() is a whole program; inside a running event loop use: async with Server(...)")
     server = Server(
         router,
         host=host,
@@ -68,8 +88,57 @@ def run(
         origins=origins,
         allowed_hosts=allowed_hosts,
     )
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(server, grace, on_start or _announce))
+    with _signals() as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(server, stop, grace, on_start or _announce))
+
+
+def _is_inside_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+class _Stop:
+    """What a signal asks for.
+
+    Python's own signal handlers, not the loop's: they are called even while a handler blocks the loop.
+    """
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_second = False
+
+    def watched_by(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on this loop waits for it."""
+        self._loop = loop
+
+    def signalled(self, number: int, frame: FrameType | None) -> None:
+        if self._is_second:
+            os._exit(128 + number)
+        self._is_second = True
+        if self._loop is None:
+            self.asked.set()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and this program about to end
+                self._loop.call_soon_threadsafe(self.asked.set)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[_Stop]:
+    """SIGINT and SIGTERM stop the server, and do afterwards what they did before."""
+    stop = _Stop()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stop.signalled)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _announce(server: Server) -> None:
@@ -77,21 +146,17 @@ def _announce(server: Server) -> None:
         print(f"serving on {url} (Ctrl+C to stop)", flush=True)
 
 
-async def _serve(server: Server, grace: float, on_start: Callable[[Server], object]) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-
-    def signalled() -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-
-    await server.start()
-    restore = on_signals(loop, signalled)
+async def _serve(server: Server, stop: _Stop, grace: float, on_start: Callable[[Server], object]) -> None:
+    stop.watched_by(asyncio.get_running_loop())
     try:
+        await server.start()
         on_start(server)
-        await stop.wait()
+        closed = asyncio.ensure_future(server.serve_forever())
+        closed.add_done_callback(lambda _: stop.asked.set())
+        await stop.asked.wait()
+        closed.cancel()
+        if server.is_running:
+            logger.info("ending, with %d connections open", server.connections)
         await server.close(grace=grace)
     finally:
-        restore()
         await server.close(grace=0)

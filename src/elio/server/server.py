@@ -1,17 +1,18 @@
-"""``Server``: listening sockets, the connections on them, and an orderly end; ``run`` does all of it for a program."""
+"""``Server``: listening sockets, the connections on them, and an orderly end.
+
+:func:`elio.run` does all of it for a program. Signals are its matter; nothing here knows of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
-import signal
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Final, Self, cast
 
 from ..errors import ConfigurationError
 from ..limits import Limits
@@ -23,13 +24,17 @@ from .connection import HttpConnection
 from .context import Context
 from .router import Router
 
-__all__ = ["Server", "on_signals"]
+__all__ = ["Server"]
 
-logger = logging.getLogger("elio.server")
+_SETTLE: Final = 4
+"""Turns of the loop from the accept of a connection to the request that came with it."""
+
+_LAST_WORDS: Final = 1.0
+"""Seconds for handlers of WebSockets to end after they were cancelled."""
 
 
 class Server:
-    """A server for HTTP, WebSocket and Server-Sent Events on one address.
+    """A server for HTTP, WebSocket and Server-Sent Events on one address. It is started once and ended once.
 
     ``async with Server(router, port=8080) as server`` starts it, and ends it in order at the end of the block.
 
@@ -38,7 +43,7 @@ class Server:
         host: a name or an IP address to listen on; "" is every interface.
         port: 0 for one that the system picks; :attr:`port` then tells.
         uds: listen on this path of a Unix socket instead.
-        fd: listen on this inherited descriptor instead.
+        fd: listen on this inherited descriptor instead, or on several. They stay open for who owns them.
         tls: paths of certificate chain and private key, or an ``ssl.SSLContext``.
         limits: every bound.
         origins: origins that WebSockets may be opened from, such as ``https://example.com``, beside routes that name
@@ -57,7 +62,7 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8080,
         uds: str | None = None,
-        fd: int | None = None,
+        fd: int | Sequence[int] | None = None,
         tls: TLS | None = None,
         limits: Limits | None = None,
         origins: Sequence[str] | None = None,
@@ -65,34 +70,38 @@ class Server:
     ) -> None:
         self._app = router.build()
         self._on_error = router.error_handler
-        self._address = Address(host=host, port=port, uds=uds, fd=fd)
+        self._addresses = [Address(host=host, port=port, uds=uds)]
+        if fd is not None:
+            self._addresses = [Address(fd=each) for each in ([fd] if isinstance(fd, int) else fd)]
         self._tls: ssl.SSLContext | None = None if tls is None else server_context(tls)
         self._limits = limits or Limits()
         self._origins = origins
         self._allowed_hosts = allowed_hosts
         self._context: Context | None = None
         self._sockets: list[socket.socket] = []
+        self._paths: list[tuple[str, tuple[int, int] | None]] = []
         self._listeners: list[asyncio.Server] = []
-        self._closed: asyncio.Event | None = None
+        self._port = 0
+        self._urls: list[str] = []
+        self._ending: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
+        self._out_of_patience = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<Server {', '.join(self.urls) or 'not started'}>"
+        state = ", closed" if self._closed.is_set() else ""
+        return f"<Server {', '.join(self._urls) or 'not started'}{state}>"
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     @property
     def port(self) -> int:
-        """The port it listens on; 0 for a Unix socket or before the start."""
-        for sock in self._sockets:
-            name = sock.getsockname()
-            if isinstance(name, tuple):
-                return int(name[1])
-        return 0
+        """The port it listens on, or has listened on; 0 for a Unix socket or before the start."""
+        return self._port
 
     @property
     def urls(self) -> list[str]:
-        """Where a person reaches it: URLs, or the path of a Unix socket."""
-        return [url_of(sock, tls=self._tls is not None) for sock in self._sockets]
+        """Where a person reaches it, or has reached it: URLs, or the path of a Unix socket."""
+        return list(self._urls)
 
     @property
     def is_running(self) -> bool:
@@ -105,22 +114,44 @@ class Server:
         context = self._context
         return 0 if context is None else len(context.connections) + len(context.websockets)
 
-    # -- life ----------------------------------------------------------------------------------------------------------
+    # -- start ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listen and accept.
 
         Raises:
-            ConfigurationError: the address cannot be used; nothing is open then.
+            ConfigurationError: the address cannot be used (nothing is open then, and it may be tried again), or the
+                server was started already.
         """
         if self._context is not None:
             raise ConfigurationError("the server was started already")
         loop = asyncio.get_running_loop()
-        self._sockets = open_sockets(self._address, self._limits.backlog)
+        try:
+            self._open()
+            self._context = context = self._make_context(loop)
+            for sock in self._sockets:
+                self._listeners.append(await self._listen(loop, sock, context))
+        except BaseException:
+            self._stop_listening()
+            self._context = None
+            self._port, self._urls = 0, []
+            raise
+
+    def _open(self) -> None:
+        for address in self._addresses:
+            self._sockets += open_sockets(address, self._limits.backlog)
+            if address.uds is not None and address.fd is None:
+                self._paths.append((address.uds, _identity(address.uds)))
+        names = [sock.getsockname() for sock in self._sockets]
+        self._port = next((int(name[1]) for name in names if isinstance(name, tuple)), 0)
+        # "Every interface" is two sockets, one for each version of IP, and one URL.
+        self._urls = list(dict.fromkeys(url_of(sock, tls=self._tls is not None) for sock in self._sockets))
+
+    def _make_context(self, loop: asyncio.AbstractEventLoop) -> Context:
         hosts = self._allowed_hosts
         if hosts is None and not all(is_loopback(sock) for sock in self._sockets):
             hosts = ("*",)
-        context = Context(
+        return Context(
             self._app,
             Runtime(loop, self._limits),
             on_error=self._on_error,
@@ -128,10 +159,6 @@ class Server:
             allowed_hosts=hosts,
             scheme="http" if self._tls is None else "https",
         )
-        self._context = context
-        self._closed = asyncio.Event()
-        for sock in self._sockets:
-            self._listeners.append(await self._listen(loop, sock, context))
 
     async def _listen(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, context: Context) -> asyncio.Server:
         def accept() -> asyncio.BaseProtocol:
@@ -148,55 +175,94 @@ class Server:
         )
 
     async def serve_forever(self) -> None:
-        """Wait until the server is closed."""
-        if self._closed is not None:
-            await self._closed.wait()
+        """Wait until the server is closed.
+
+        Raises:
+            ConfigurationError: it was not started.
+        """
+        if self._context is None:
+            raise ConfigurationError("the server was not started")
+        await self._closed.wait()
+
+    # -- end -----------------------------------------------------------------------------------------------------------
 
     async def close(self, *, grace: float = 10.0, returning: bool = False) -> None:
         """End in order: stop accepting, answer what was asked, close WebSockets and event streams, then cut the rest.
+
+        Returns when all is closed. It may be called again, also while it goes on: what is over first of the times of
+        grace counts. The end goes on if this call is cancelled.
 
         Args:
             grace: seconds after which what is still open is cut.
             returning: whether the server comes back at once: WebSockets are closed with 1012 then, else with 1001.
         """
         context = self._context
-        if context is None or context.closing:
+        if context is None:
             return
+        loop = asyncio.get_running_loop()
+        if self._ending is None:
+            self._ending = loop.create_task(self._end(context, returning))
+        patience = loop.call_later(grace, self._out_of_patience.set)
+        self._ending.add_done_callback(lambda _: patience.cancel())
+        await asyncio.shield(self._ending)
+
+    async def _end(self, context: Context, returning: bool) -> None:
         context.closing = True
+        self._stop_listening()
+        try:
+            try:
+                for _ in range(_SETTLE):
+                    await asyncio.sleep(0)
+                self._ask_to_end(context, returning)
+                await self._wait_empty(context)
+            finally:
+                tasks = self._cut(context)
+            if tasks:
+                await asyncio.wait(tasks, timeout=_LAST_WORDS)
+            await asyncio.sleep(0)
+        finally:
+            context.runtime.close()
+            self._closed.set()
+
+    def _stop_listening(self) -> None:
+        for path, identity in self._paths:  # before the sockets: whoever follows may take the path from now on
+            if identity is not None and _identity(path) == identity:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
         for listener in self._listeners:
             listener.close()
+        for sock in self._sockets:
+            sock.close()
+        self._paths.clear()
         self._listeners.clear()
+        self._sockets.clear()
+
+    @staticmethod
+    def _ask_to_end(context: Context, returning: bool) -> None:
         code = CloseCode.SERVICE_RESTART if returning else CloseCode.GOING_AWAY
         for ws in list(context.websockets):
             ws.close_soon(code, "the server is restarting" if returning else "the server is going away")
         for connection in list(context.connections):
             connection.shut_down()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await context.wait_empty()
-        await self._cut(context)
-        self._release(context)
 
-    async def _cut(self, context: Context) -> None:
+    async def _wait_empty(self, context: Context) -> None:
+        loop = context.runtime.loop
+        waits = {loop.create_task(context.wait_empty()), loop.create_task(self._out_of_patience.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    @staticmethod
+    def _cut(context: Context) -> list[asyncio.Task[Any]]:
         tasks = list(context.websockets.values())
         for ws, task in list(context.websockets.items()):
             ws.abort()
             task.cancel("the server is going away")
         for connection in list(context.connections):
             connection.abort()
-        if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
-        await asyncio.sleep(0)
-
-    def _release(self, context: Context) -> None:
-        context.runtime.close()
-        for sock in self._sockets:
-            sock.close()
-        if self._address.uds is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._address.uds)
-        if self._closed is not None:
-            self._closed.set()
+        return tasks
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -208,27 +274,10 @@ class Server:
         await self.close()
 
 
-def on_signals(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Callable[[], None]:
-    """Call back on SIGINT and SIGTERM.
-
-    Returns:
-        What undoes it.
-    """
-    numbers = (signal.SIGINT, signal.SIGTERM)
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file a path names at present."""
     try:
-        for number in numbers:
-            loop.add_signal_handler(number, callback)
-    except NotImplementedError:  # Windows
-        before = [signal.signal(number, lambda *_: loop.call_soon_threadsafe(callback)) for number in numbers]
-
-        def restore() -> None:
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
-
-        return restore
-
-    def remove() -> None:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-    return remove
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
