@@ -52,13 +52,20 @@ def measure(module: Path) -> Result:
     name = ".".join(("elio", *place.with_suffix("").parts))
     data, report = RESULTS / f"{name}.data", RESULTS / f"{name}.json"
     data.unlink(missing_ok=True)
-    run = coverage("run", f"--data-file={data}", "--branch", f"--source={name}", "-m", "pytest", "-q", str(tests))
+    # The folder and not the module: to find a module, coverage would import it, and with it the C extensions it needs.
+    run = coverage(
+        "run", f"--data-file={data}", "--branch", f"--source={module.parent}", "-m", "pytest", "-q", str(tests)
+    )
     if run.returncode != 0:
-        return Result(module, [f"its tests ended with exit status {run.returncode}"], run.stdout)
+        return Result(module, [f"its tests ended with exit status {run.returncode}"], tail(run.stdout))
     written = coverage("json", f"--data-file={data}", "-q", "-o", str(report), f"--include={module}")
     if written.returncode != 0:
         return Result(module, ["gave no coverage report"], written.stdout)
     return Result(module, list(gaps(json.loads(report.read_text()))))
+
+
+def tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-40:])
 
 
 def coverage(*arguments: str) -> subprocess.CompletedProcess[str]:
