@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Final
 
-__all__ = ["NATIVE", "TWINS", "choose", "is_compiled", "running"]
+__all__ = ["LINUX", "NATIVE", "TWINS", "choose", "is_compiled", "running"]
 
 TWINS: Final = (
     "elio.websocket.frame",
@@ -33,7 +33,10 @@ TWINS: Final = (
 )
 """Python files that are also compiled, where their `.pxd` exists."""
 
-NATIVE: Final = ("elio.websocket._native",)
+LINUX: Final = ("elio.net._socket_stream", "elio.net.reactor")
+"""Modules over system calls that only Linux has."""
+
+NATIVE: Final = ("elio.websocket._native", "elio._send", *LINUX)
 """Modules that exist only compiled; the library does without them."""
 
 

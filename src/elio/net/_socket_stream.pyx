@@ -1,0 +1,580 @@
+"""The epoll set of the reactor and the streams in it: reading, writing, flow control, the end.
+
+A stream does what an ``asyncio.Transport`` of the selector loop does, without a Python socket: it is registered once,
+edge-triggered; it owns no buffer while nothing waits to be sent; and what it receives is read into one buffer that all
+streams of the set share. Not here: listening, and the place in the event loop (:mod:`elio.net.reactor`).
+
+An event names a descriptor and the generation of its stream, so one that was meant for a closed stream is no other's.
+"""
+
+import os
+import socket
+from asyncio.trsock import TransportSocket
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_XDECREF
+from libc.errno cimport EAGAIN, errno
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc
+
+__all__ = ["EpollSet", "SocketStream"]
+
+
+cdef extern from "Python.h":
+    PyObject *_new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
+    int _PyBytes_Resize(PyObject **, Py_ssize_t) except -1
+    const char *_octets "PyBytes_AS_STRING"(PyObject *)
+
+
+cdef extern from "_epoll.h" nogil:
+    const int AF_INET
+    const int AF_INET6
+    const int EPOLL_CLOEXEC
+    const int SHUT_WR
+
+    cdef struct iovec:
+        void *iov_base
+        size_t iov_len
+
+    int epoll_create1(int flags)
+    int close(int fd)
+    int shutdown(int fd, int how)
+    Py_ssize_t elio_receive(int fd, void *buffer, size_t size, int *cut)
+    Py_ssize_t elio_send(int fd, iovec *parts, size_t count)
+    uint32_t ntohl(uint32_t number)
+    bint elio_host(const elio_address *address, char *text)
+    int elio_port(const elio_address *address)
+
+
+cdef enum:
+    READ_SIZE = 262144  # bytes of the shared buffer, and the most that one stream is read in a turn
+    HAND_OVER = 131072  # from so many bytes on the buffer itself is handed to the receiver, and a new one is made
+    WRITE_SIZE = 1048576  # the most that one stream writes of its queue in a turn
+    PARTS = 256  # pieces of the queue that one system call takes
+    EVENTS = 512  # events of one turn; what more is ready has its turn next
+    HIGH_WATER = 65536
+    LOW_WATER = 16384
+
+
+cdef object os_error(int code):
+    """The exception for a result -errno."""
+    return OSError(-code, os.strerror(-code))
+
+
+cdef class Pollable:
+    def __cinit__(self):
+        self._fd = -1
+
+    cdef int _ready(self, uint32_t events) except -1:
+        return 0
+
+
+cdef class EpollSet:
+    """One epoll set. The loop watches its descriptor; each time it is ready, one turn serves all that are."""
+
+    def __cinit__(self, loop):
+        self.loop = loop
+        self._epoll = -1
+        self._table = []
+        self._left = []
+        self._lost = []
+        self._events = <epoll_event *> malloc(EVENTS * sizeof(epoll_event))
+        if self._events is NULL:
+            raise MemoryError
+        self._epoll = epoll_create1(EPOLL_CLOEXEC)
+        if self._epoll < 0:
+            raise os_error(-errno)
+
+    def __dealloc__(self):
+        if self._epoll >= 0:
+            close(self._epoll)
+        free(self._events)
+        Py_XDECREF(self._buffer)
+
+    # -- the turn ------------------------------------------------------------------------------------------------------
+
+    def _on_ready(self):
+        self._turn()
+
+    def _on_turn(self):
+        self._scheduled = False
+        self._turn()
+
+    cdef int _turn(self) except -1:
+        """Serve what is ready, then what an earlier turn has left over, then those that are lost.
+
+        What a callback that raises (SystemExit, KeyboardInterrupt) keeps from being served is served in the next turn.
+        """
+        cdef list left = self._left
+        cdef bint nested = self._in_turn
+        self._in_turn = True
+        if left:
+            self._left = []
+        try:
+            self._serve_events()
+            if left and left is not self._left:
+                self._serve_left(left)
+            if self._lost:
+                self._finish_lost()
+        finally:
+            self._in_turn = nested
+            if self._left or self._lost or self._next < self._count:
+                self._turn_again()
+        return 0
+
+    cdef int _serve_left(self, list left) except -1:
+        left.reverse()
+        try:
+            while left:
+                stream = left.pop()
+                (<SocketStream> stream)._go_on()
+        finally:
+            self._left += left
+        return 0
+
+    cdef int _finish_lost(self) except -1:
+        cdef list lost = self._lost
+        self._lost = []
+        lost.reverse()
+        try:
+            while lost:
+                stream, error = lost.pop()
+                (<SocketStream> stream)._finish(error)
+        finally:
+            self._lost += lost
+        return 0
+
+    cdef int _serve_events(self) except -1:
+        cdef Pollable pollable
+        cdef epoll_event *event
+        if self._next >= self._count and self._epoll >= 0:
+            self._next = 0
+            self._count = max(0, elio_poll(self._epoll, self._events, EVENTS))
+        while self._next < self._count:
+            event = &self._events[self._next]
+            self._next += 1
+            entry = self._table[elio_event_fd(event)]
+            if entry is not None:
+                pollable = <Pollable> entry
+                if pollable._generation == elio_event_generation(event):
+                    pollable._ready(event.events)
+        return 0
+
+    cdef int _turn_again(self) except -1:
+        if not self._scheduled:
+            self._scheduled = True
+            self.loop.call_soon(self._on_turn)
+        return 0
+
+    cdef int _leave(self, SocketStream stream) except -1:
+        """The stream has something to do that no event will tell: it goes on in the next turn."""
+        if not stream._left_over:
+            stream._left_over = True
+            self._left.append(stream)
+            if not self._in_turn:
+                self._turn_again()
+        return 0
+
+    cdef int _lose(self, SocketStream stream, error) except -1:
+        """The stream is closed; its receiver is told at the end of the turn."""
+        self._lost.append((stream, error))
+        if not self._in_turn:
+            self._turn_again()
+        return 0
+
+    cdef int _report(self, str message, error, stream, receiver) except -1:
+        self.loop.call_exception_handler(
+            {"message": message, "exception": error, "transport": stream, "protocol": receiver}
+        )
+        return 0
+
+    # -- descriptors ---------------------------------------------------------------------------------------------------
+
+    cdef int _watch(self, Pollable pollable, uint32_t events) except -1:
+        cdef int fd = pollable._fd
+        cdef int result
+        self._generations = (self._generations + 1) & 0x7FFFFFFF
+        result = elio_watch(self._epoll, EPOLL_CTL_ADD, fd, self._generations, events)
+        if result < 0:
+            raise os_error(result)
+        while PyList_GET_SIZE(self._table) <= fd:
+            self._table.append(None)
+        pollable._set = self
+        pollable._generation = self._generations
+        self._table[fd] = pollable
+        return 0
+
+    cdef int _forget(self, int fd) except -1:
+        self._table[fd] = None
+        return 0
+
+    cdef bytes _receive(self, int fd, int *cut):
+        """What can be read now, at most READ_SIZE bytes; b"" at the end; None on an error, which is in `_error`."""
+        cdef PyObject *buffer = self._buffer
+        cdef Py_ssize_t size
+        if buffer is NULL:
+            buffer = self._buffer = _new_bytes(NULL, READ_SIZE)
+        size = elio_receive(fd, <void *> _octets(buffer), READ_SIZE, cut)
+        if size < 0:
+            self._error = <int> size
+            return None
+        if size < HAND_OVER:
+            return PyBytes_FromStringAndSize(_octets(buffer), size)
+        self._buffer = NULL
+        if size < READ_SIZE:
+            _PyBytes_Resize(&buffer, size)
+        data = <bytes> buffer
+        Py_DECREF(data)
+        return data
+
+    cdef SocketStream _open(self, int fd, receiver, sock, const elio_address *address):
+        """A stream over a connected socket. Its receiver has been told when this returns."""
+        cdef SocketStream stream = SocketStream.__new__(SocketStream)
+        stream._fd = fd
+        stream._sock = sock
+        stream._has_sock = sock is not None
+        stream._receiver = receiver
+        stream._peer = address[0]
+        stream._is_unix = address.any.sa_family != AF_INET and address.any.sa_family != AF_INET6
+        self._watch(stream, ELIO_CONNECTION)
+        stream._closing = stream._lost = False
+        try:
+            receiver.connection_made(stream)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            stream._fail("Fatal error: protocol.connection_made() call failed.", error)
+        return stream
+
+
+@cython.final
+cdef class SocketStream(Pollable):
+    def __cinit__(self):
+        self._closing = True
+        self._lost = True
+        self._high = HIGH_WATER
+        self._low = LOW_WATER
+
+    def __dealloc__(self):
+        if self._fd >= 0 and not self._has_sock:
+            close(self._fd)
+
+    def __repr__(self):
+        state = "closed" if self._fd < 0 else "closing" if self._closing else "open"
+        return f"<SocketStream {state} fd={self._fd} waiting={self._waiting}>"
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    def get_extra_info(self, str name, default=None):
+        if name == "peername" and not self._is_unix:
+            return self._peer_name()
+        if name not in ("peername", "sockname", "socket") or self._fd < 0:
+            return default
+        if self._sock is None:
+            self._take_sock()
+        if name == "socket":
+            return TransportSocket(self._sock)
+        try:
+            return self._sock.getpeername() if name == "peername" else self._sock.getsockname()
+        except OSError:
+            return None
+
+    cdef object _peer_name(self):
+        cdef char host[64]
+        if not elio_host(&self._peer, host):
+            return None
+        if self._peer.any.sa_family == AF_INET:
+            return host.decode("ascii"), elio_port(&self._peer)
+        flow = ntohl(self._peer.v6.sin6_flowinfo)
+        return host.decode("ascii"), elio_port(&self._peer), flow, self._peer.v6.sin6_scope_id
+
+    cdef int _take_sock(self) except -1:
+        sock = socket.socket(fileno=self._fd)
+        self._sock = sock
+        self._has_sock = True
+        sock.setblocking(False)
+        return 0
+
+    def is_closing(self):
+        return bool(self._closing)
+
+    def get_protocol(self):
+        return self._receiver
+
+    def set_protocol(self, protocol):
+        self._receiver = protocol
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    cdef int _ready(self, uint32_t events) except -1:
+        if events & ELIO_NOT_DRAINED:
+            self._not_drained = True
+        if events & ~EPOLLOUT:
+            self._readable = True
+        if events & ELIO_WRITABLE:
+            self._writable = True
+        if self._left_over:
+            return 0  # it has its turn when what was left over goes on
+        return self._go_on()
+
+    cdef int _go_on(self) except -1:
+        self._left_over = False
+        if self._readable:
+            self._read()
+        if self._writable and self._waiting:
+            self._flush()
+        return 0
+
+    cdef int _read(self) except -1:
+        """Read once. What may be left in the socket is read in the next turn."""
+        cdef int cut = 0
+        if self._closing or self._reading_paused or self._at_end:
+            return 0
+        data = self._set._receive(self._fd, &cut if self._is_unix else NULL)
+        if data is None:
+            self._readable = False
+            if self._set._error != -EAGAIN:
+                self._cut(os_error(self._set._error))
+            return 0
+        if PyBytes_GET_SIZE(data) == 0:
+            return self._end_of_input()
+        self._readable = self._not_drained or cut or PyBytes_GET_SIZE(data) == READ_SIZE
+        if self._readable:
+            self._set._leave(self)
+        try:
+            self._receiver.data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fail("Fatal error: protocol.data_received() call failed.", error)
+        return 0
+
+    cdef int _end_of_input(self) except -1:
+        self._at_end = True
+        self._readable = False
+        try:
+            keep = self._receiver.eof_received()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            return self._fail("Fatal error: protocol.eof_received() call failed.", error)
+        if not keep:
+            self.close()
+        return 0
+
+    def is_reading(self):
+        return not (self._closing or self._reading_paused)
+
+    def pause_reading(self):
+        if not self._closing:
+            self._reading_paused = True
+
+    def resume_reading(self):
+        if self._closing or not self._reading_paused:
+            return
+        self._reading_paused = False
+        if self._readable:
+            self._set._leave(self)
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def write(self, data):
+        cdef iovec part
+        cdef Py_ssize_t sent
+        if type(data) is not bytes:
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+            data = bytes(data)
+        if self._eof_written:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        if self._lost or not data:
+            return
+        part.iov_len = PyBytes_GET_SIZE(data)
+        if self._waiting:
+            self._keep(data, 0)
+            return
+        part.iov_base = PyBytes_AS_STRING(data)
+        sent = elio_send(self._fd, &part, 1)
+        if sent == <Py_ssize_t> part.iov_len:
+            return
+        if sent >= 0 or sent == -EAGAIN:
+            self._keep(data, max(sent, 0))
+        else:
+            self._cut(os_error(<int> sent))
+
+    cdef int _keep(self, bytes data, Py_ssize_t sent) except -1:
+        """Keep what the system did not take. The bytes are not copied."""
+        if self._queue is None:
+            self._queue = []
+            self._offset = sent
+        self._queue.append(data)
+        self._waiting += PyBytes_GET_SIZE(data) - sent
+        if not self._armed:
+            self._armed = True
+            elio_watch(self._set._epoll, EPOLL_CTL_MOD, self._fd, self._generation, ELIO_CONNECTION | EPOLLOUT)
+        return self._pause_writing()
+
+    cdef int _flush(self) except -1:
+        """Write once from the queue. If the system takes all that it is given, the rest follows in the next turn."""
+        cdef iovec parts[PARTS]
+        cdef Py_ssize_t asked = 0, sent, size
+        cdef Py_ssize_t offset = self._offset
+        cdef int count = 0
+        while count < PARTS and count < PyList_GET_SIZE(self._queue) and asked < WRITE_SIZE:
+            data = <bytes> PyList_GET_ITEM(self._queue, count)
+            size = min(PyBytes_GET_SIZE(data) - offset, WRITE_SIZE - asked)
+            parts[count].iov_base = <char *> PyBytes_AS_STRING(data) + offset
+            parts[count].iov_len = size
+            asked += size
+            offset = 0
+            count += 1
+        sent = elio_send(self._fd, parts, count)
+        self._writable = sent == asked
+        if sent == -EAGAIN:
+            return 0
+        if sent < 0:
+            return self._cut(os_error(<int> sent))
+        return self._took(sent)
+
+    cdef int _took(self, Py_ssize_t sent) except -1:
+        """The system has taken so many bytes of the queue."""
+        cdef int count = 0
+        self._waiting -= sent
+        sent += self._offset
+        while count < PyList_GET_SIZE(self._queue):
+            size = PyBytes_GET_SIZE(<bytes> PyList_GET_ITEM(self._queue, count))
+            if sent < size:
+                break
+            sent -= size
+            count += 1
+        self._offset = sent
+        if self._waiting:
+            del self._queue[:count]
+        else:
+            self._queue = None
+        self._resume_writing()
+        if self._waiting:
+            if self._writable:
+                self._set._leave(self)
+            return 0
+        return self._flushed()
+
+    cdef int _flushed(self) except -1:
+        """Nothing waits any more."""
+        if self._lost:
+            return 0
+        if self._armed:
+            self._armed = False
+            elio_watch(self._set._epoll, EPOLL_CTL_MOD, self._fd, self._generation, ELIO_CONNECTION)
+        if self._closing:
+            self._lose(None)
+        elif self._eof_written:
+            shutdown(self._fd, SHUT_WR)
+        return 0
+
+    cdef int _pause_writing(self) except -1:
+        if self._writing_paused or self._waiting <= self._high:
+            return 0
+        self._writing_paused = True
+        try:
+            self._receiver.pause_writing()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._set._report("protocol.pause_writing() failed", error, self, self._receiver)
+        return 0
+
+    cdef int _resume_writing(self) except -1:
+        if not self._writing_paused or self._waiting > self._low:
+            return 0
+        self._writing_paused = False
+        try:
+            self._receiver.resume_writing()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._set._report("protocol.resume_writing() failed", error, self, self._receiver)
+        return 0
+
+    def get_write_buffer_size(self):
+        return self._waiting
+
+    def get_write_buffer_limits(self):
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        if high is None:
+            high = HIGH_WATER if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+        self._high = high
+        self._low = low
+        self._pause_writing()
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def can_write_eof(self):
+        return True
+
+    def write_eof(self):
+        if self._closing or self._eof_written:
+            return
+        self._eof_written = True
+        if not self._waiting:
+            shutdown(self._fd, SHUT_WR)
+
+    def close(self):
+        if self._closing:
+            return
+        self._closing = True
+        if not self._waiting:
+            self._lose(None)
+
+    def abort(self):
+        self._cut(None)
+
+    cdef int _lose(self, error) except -1:
+        self._lost = True
+        return self._set._lose(self, error)
+
+    cdef int _cut(self, error) except -1:
+        """Close now; what waits is dropped."""
+        if self._lost:
+            return 0
+        self._queue = None
+        self._waiting = 0
+        self._closing = True
+        return self._lose(error)
+
+    cdef int _fail(self, str message, error) except -1:
+        """The receiver has raised."""
+        self._set._report(message, error, self, self._receiver)
+        return self._cut(error)
+
+    cdef int _finish(self, error) except -1:
+        """Tell the receiver that the stream is closed, and close the descriptor."""
+        try:
+            self._receiver.connection_lost(error)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as failure:
+            self._set._report("protocol.connection_lost() failed", failure, self, self._receiver)
+        finally:
+            self._release()
+        return 0
+
+    cdef int _release(self) except -1:
+        fd, self._fd = self._fd, -1
+        self._receiver = None
+        self._set._forget(fd)
+        if self._sock is None:
+            close(fd)
+        else:  # others may hold copies of the descriptor, for which the set would keep it
+            elio_watch(self._set._epoll, EPOLL_CTL_DEL, fd, 0, 0)
+            self._sock.close()
+        return 0
