@@ -15,3 +15,5 @@ cdef class WebSocket(Wire):
 
     cpdef _accept(self, subprotocol=?, headers=?)
     cpdef _check_open(self)
+    cpdef _begin_receiving(self)
+    cpdef send(self, message)

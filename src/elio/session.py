@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from os import urandom
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
-from .errors import ConcurrencyError, ConnectionClosed, LocalProtocolError
+from .errors import LocalProtocolError
 from .headers import HeadersLike
-from .net.ready import Wakeup
 from .net.runtime import Runtime
 from .net.stream import Stream
 from .request import Request
 from .websocket.codes import CloseCode
 from .websocket.connection import Connection, State
 from .wire import Wire
+
+with suppress(ImportError):
+    from . import _send  # noqa: F401
 
 __all__ = ["Opening", "WebSocket"]
 
@@ -197,50 +200,25 @@ class WebSocket(Wire):
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
-    async def receive(self) -> str | bytes:
+    def receive(self) -> Coroutine[Any, Any, str | bytes]:
         """The next message: ``str`` for text, ``bytes`` for binary.
 
         Raises:
             ConnectionClosed: the connection has ended and every message that came before was received.
             ConcurrencyError: another task is receiving from this connection.
         """
-        if self._queue:
-            return self._take(self._queue)
-        if self._waiter is not None:
-            raise ConcurrencyError("another task is receiving from this connection already")
-        if self._opening is not None:
-            self._accept()
-        self._receiving = True
-        self._streak = 0
-        while not self._queue:
-            if self._ended:
-                raise self._closed_error()
-            waiter = Wakeup(self._runtime.loop)
-            self._waiter = waiter
-            try:
-                await waiter
-            except BaseException:
-                if waiter.value is not None:
-                    self._put_back(waiter.value)
-                raise
-            finally:
-                if self._waiter is waiter:
-                    self._waiter = None
-            message: str | bytes | None = waiter.value
-            if message is not None:
-                return message
-        return self._take(self._queue)
+        return cast("Coroutine[Any, Any, str | bytes]", self._begin(False))
 
     def __aiter__(self) -> WebSocket:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        try:
-            return await self.receive()
-        except ConnectionClosed as closed:
-            if closed.code in (1000, 1001, 1005):
-                raise StopAsyncIteration from None
-            raise
+    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
+        return cast("Coroutine[Any, Any, str | bytes]", self._begin(True))
+
+    def _begin_receiving(self) -> None:
+        self._receiving = True
+        if self._opening is not None:
+            self._accept()
 
     # -- sending -------------------------------------------------------------------------------------------------------
 

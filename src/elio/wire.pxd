@@ -1,5 +1,7 @@
 # The types of wire.py for its compiled twin.
 
+cimport cython
+
 from elio.net.outlet cimport Outlet
 from elio.net.ready cimport Wakeup
 from elio.websocket.connection cimport Connection
@@ -7,10 +9,24 @@ from elio.websocket.connection cimport Connection
 cdef int _BURSTS
 
 
+cdef class Wire(Outlet)
+
+
+
+@cython.freelist(64)
+cdef class Receive:
+    cdef Wire _wire
+    cdef Wakeup _wakeup
+    cdef bint _iterating
+
+    cdef step(self)
+
+
 cdef class Wire(Outlet):
     cdef public Connection _connection
     cdef public object _queue
     cdef public Wakeup _waiter
+    cdef public Wakeup _spare
     cdef public object _closed_waiters
     cdef public object _pings
     cdef public object _error
@@ -22,6 +38,7 @@ cdef class Wire(Outlet):
     cdef public bint _ended
     cdef public bint _heard
     cdef public bint _reading_paused
+    cdef public bint _resumes
     cdef public bint _told
     cdef public long long _bucket
     cdef public double _deadline
@@ -30,6 +47,12 @@ cdef class Wire(Outlet):
 
     cpdef bint _time_out_opening(self) except -1
     cdef _take(self, queue)
+    @cython.locals(receive=Receive)
+    cdef Receive _begin(self, bint iterating)
+    cdef _next(self, bint iterating)
+    cdef Wakeup _wait(self)
+    cdef _abandon(self, Wakeup wakeup)
+    cpdef _begin_receiving(self)
     cpdef _put_back(self, message)
     cdef _deliver(self, message)
     cdef bint _is_full(self) except -1

@@ -9,27 +9,103 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from os import urandom
 from time import perf_counter
-from typing import Final
+from types import TracebackType
+from typing import Any, Final, NoReturn
 
-from .errors import ConnectionClosed, RemoteProtocolError, connection_closed
+from .errors import (
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedOK,
+    RemoteProtocolError,
+    connection_closed,
+)
 from .net.outlet import Outlet
-from .net.ready import Wakeup
+from .net.ready import Wakeup, running_task
 from .net.runtime import Runtime
 from .net.stream import Stream
 from .websocket.codes import CloseCode
 from .websocket.connection import Connection, Role, State
 from .websocket.message import Close, Ping, Pong
 
-__all__ = ["Wire"]
+__all__ = ["Receive", "Wire"]
 
 _BURSTS: Final = 16
 """Bursts of messages handled in one turn of the loop before other connections have theirs."""
 
 _LINGER: Final = 1.0
 """Seconds for which input is still taken (and dropped) after a failure: a reset must not overtake our close frame."""
+
+
+class Receive:
+    """One ``receive`` of one task, as a coroutine cut down to what that needs. :meth:`Wire._begin` makes it."""
+
+    __slots__ = ("_iterating", "_wakeup", "_wire")
+
+    _iterating: bool
+    _wakeup: Wakeup | None
+    _wire: Wire
+
+    def step(self) -> Any:
+        """The message, or what the task has to wait for.
+
+        Raises:
+            ConnectionClosed: there will be none.
+            CancelledError: the wait was cancelled.
+        """
+        wire = self._wire
+        wakeup = self._wakeup
+        if wakeup is not None:
+            if not wakeup.is_done:
+                wakeup._asyncio_future_blocking = True
+                return wakeup
+            self._wakeup = None
+            wakeup.result()
+            message = wakeup.value
+            wakeup.value = None
+            wire._spare = wakeup
+            if message is not None:
+                return message
+        message = wire._next(self._iterating)
+        if message is None:
+            wakeup = self._wakeup = wire._wait()
+            wakeup._asyncio_future_blocking = True
+            return wakeup
+        return message
+
+    def __await__(self) -> Receive:
+        return self
+
+    def __iter__(self) -> Receive:
+        return self
+
+    def __next__(self) -> Wakeup:
+        result = self.step()
+        if isinstance(result, Wakeup):
+            return result
+        raise StopIteration(result)
+
+    def send(self, value: object) -> Wakeup:
+        """Part of the interface of coroutines."""
+        return self.__next__()
+
+    def throw(self, kind: Any, value: object = None, traceback: TracebackType | None = None) -> NoReturn:
+        """Part of the interface of coroutines: the waiting task gets an exception instead, such as its cancellation."""
+        self.close()
+        if isinstance(kind, BaseException):
+            raise kind
+        raise value if isinstance(value, BaseException) else kind()
+
+    def close(self) -> None:
+        """Wait no more. A message that was on its way to the task stays the next one."""
+        wakeup, self._wakeup = self._wakeup, None
+        if wakeup is not None:
+            self._wire._abandon(wakeup)
+
+
+Coroutine.register(Receive)
 
 
 class Wire(Outlet):
@@ -52,6 +128,8 @@ class Wire(Outlet):
         "_pings",
         "_queue",
         "_reading_paused",
+        "_resumes",
+        "_spare",
         "_told",
         "_waiter",
         "latency",
@@ -63,6 +141,7 @@ class Wire(Outlet):
         self._connection = connection
         self._queue: deque[str | bytes] | None = None
         self._waiter: Wakeup | None = None
+        self._spare: Wakeup | None = None
         self._closed_waiters: list[asyncio.Future[None]] | None = None
         self._pings: dict[bytes, tuple[float, asyncio.Future[float] | None]] | None = None
         self._error: RemoteProtocolError | None = None
@@ -73,6 +152,7 @@ class Wire(Outlet):
         self._ended = False
         self._heard = True
         self._reading_paused = False
+        self._resumes = False
         self._told = False
         self._bucket = -1
         self._deadline = 0.0
@@ -91,6 +171,58 @@ class Wire(Outlet):
             self._continue()
         return message
 
+    def _begin(self, iterating: bool) -> Receive:
+        """What a task awaits to receive.
+
+        Args:
+            iterating: whether an agreed end is the end of an iteration instead of an exception.
+        """
+        receive = Receive.__new__(Receive)
+        receive._wire = self
+        receive._wakeup = None
+        receive._iterating = iterating
+        return receive
+
+    def _next(self, iterating: bool) -> str | bytes | None:
+        """The next message for a task that receives; None if it has to wait."""
+        queue = self._queue
+        if queue:
+            return self._take(queue)
+        if self._waiter is not None:
+            raise ConcurrencyError("another task is receiving from this connection already")
+        self._begin_receiving()
+        self._streak = 0
+        queue = self._queue
+        if queue:
+            return self._take(queue)
+        if self._ended:
+            error = self._closed_error()
+            if iterating and isinstance(error, ConnectionClosedOK):
+                raise StopAsyncIteration
+            raise error
+        return None
+
+    def _wait(self) -> Wakeup:
+        """What the task that receives waits for; the same object serves one wait after the other."""
+        wakeup = self._spare
+        if wakeup is None:
+            wakeup = Wakeup(self._runtime.loop)
+        else:
+            self._spare = None
+            wakeup.reset()
+        self._waiter = wakeup
+        return wakeup
+
+    def _abandon(self, wakeup: Wakeup) -> None:
+        """The task does not wait any more; what it would have got stays the next message."""
+        if self._waiter is wakeup:
+            self._waiter = None
+        if wakeup.value is not None:
+            self._put_back(wakeup.value)
+
+    def _begin_receiving(self) -> None:
+        """The program wants a message."""
+
     def _put_back(self, message: str | bytes) -> None:
         if self._queue is None:
             self._queue = deque()
@@ -101,7 +233,10 @@ class Wire(Outlet):
         if waiter is not None:
             self._waiter = None
             waiter.value = message
-            waiter.wake()
+            if self._resumes:
+                waiter.run()
+            else:
+                waiter.wake()
             return
         if self._queue is None:
             self._queue = deque()
@@ -155,6 +290,7 @@ class Wire(Outlet):
     def _process(self, data: bytes) -> None:
         connection = self._connection
         self._corked = True
+        self._resumes = running_task(self._runtime.loop) is None
         try:
             self._handle(connection.receive_data(data))
             bursts = 1
@@ -163,6 +299,7 @@ class Wire(Outlet):
                 bursts += 1
         finally:
             self._corked = False
+            self._resumes = False
             self.flush()
         if connection.more and not self._continuing and not self._is_full():
             self._continuing = True

@@ -49,6 +49,7 @@ ROOMS: Final = (
         "what programs hold",
         frozenset(
             {
+                "_send",
                 "body",
                 "channels",
                 "conditional",

@@ -24,9 +24,12 @@ cdef class Wakeup:
     cdef object _callback
     cdef object _context
     cdef object _cancelled
-    cdef bint _done
+    cdef readonly bint is_done
     cdef public object value
 
+    cpdef reset(self)
+    cpdef result(self)
     cpdef wake(self)
+    cpdef run(self)
     cpdef wake_soon(self)
     cdef _call_soon(self)

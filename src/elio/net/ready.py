@@ -9,13 +9,22 @@ The first two stand in for coroutines (``asyncio.create_task`` takes them too), 
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, current_task
+import asyncio.tasks
+import sys
+from asyncio import AbstractEventLoop, CancelledError
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from types import TracebackType
 from typing import Any, Final, NoReturn, cast
 
-__all__ = ["READY", "YIELD", "Later", "Wakeup"]
+__all__ = ["READY", "YIELD", "Later", "Wakeup", "running_task"]
+
+running_task: Callable[[AbstractEventLoop], object]
+"""The task that runs on a loop, or None."""
+if sys.version_info >= (3, 12):
+    running_task = asyncio.current_task
+else:  # where asyncio.current_task is a function in Python, this is what it looks into
+    running_task = vars(asyncio.tasks)["_current_tasks"].get
 
 
 def _raise(kind: type[BaseException] | BaseException, value: BaseException | object) -> NoReturn:
@@ -128,17 +137,18 @@ class Wakeup:
     callback at once, in the task's context, provided that no task is running; otherwise through the loop.
 
     Attributes:
+        is_done: whether the wait is over.
         value: whatever the one who wakes leaves for the one who waits.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop", "value")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop", "is_done", "value")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self._asyncio_future_blocking = False
         self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
-        self._done = False
+        self.is_done = False
         self._cancelled: tuple[Any] | None = None
         self.value: Any = None
 
@@ -149,12 +159,16 @@ class Wakeup:
         return self
 
     def __next__(self) -> Wakeup:
-        if not self._done:
+        if not self.is_done:
             self._asyncio_future_blocking = True
             return self
         if self._cancelled is not None:
             self.result()
         raise StopIteration
+
+    def reset(self) -> None:
+        """Be good for another wait; the present one must be over and its task have run."""
+        self.is_done = False
 
     def get_loop(self) -> AbstractEventLoop:
         """The loop of the waiting task."""
@@ -164,7 +178,7 @@ class Wakeup:
         """Called by the task that waits."""
         self._callback = callback
         self._context = context
-        if self._done:
+        if self.is_done:
             self._call_soon()
 
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
@@ -176,7 +190,7 @@ class Wakeup:
 
     def done(self) -> bool:
         """Whether the wait is over."""
-        return self._done
+        return self.is_done
 
     def cancelled(self) -> bool:
         """Whether the wait was cancelled."""
@@ -184,9 +198,9 @@ class Wakeup:
 
     def cancel(self, msg: Any = None) -> bool:
         """Called when the waiting task is cancelled; it is woken through the loop."""
-        if self._done:
+        if self.is_done:
             return False
-        self._done = True
+        self.is_done = True
         self._cancelled = (msg,)
         self._call_soon()
         return True
@@ -203,14 +217,18 @@ class Wakeup:
 
     def wake(self) -> None:
         """End the wait: run the task now if no task is running, else at the next turn of the loop."""
-        if self._done:
+        if running_task(self._loop) is None:
+            self.run()
+        else:
+            self.wake_soon()
+
+    def run(self) -> None:
+        """End the wait and run the task now. No task may be running: entering one from another is an error."""
+        if self.is_done:
             return
-        self._done = True
+        self.is_done = True
         callback = self._callback
         if callback is None:
-            return
-        if current_task(self._loop) is not None:
-            self._call_soon()
             return
         self._callback = None
         context = self._context
@@ -221,8 +239,8 @@ class Wakeup:
 
     def wake_soon(self) -> None:
         """End the wait at the next turn of the loop."""
-        if not self._done:
-            self._done = True
+        if not self.is_done:
+            self.is_done = True
             self._call_soon()
 
     def _call_soon(self) -> None:
