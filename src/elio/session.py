@@ -107,7 +107,7 @@ class WebSocket(Wire):
 
     @property
     def knows_the_end(self) -> bool:
-        """Whether the program takes messages, or was told by an exception that the connection has ended."""
+        """Whether the program takes messages, was told by an exception of the end, or has waited for it."""
         return self._receiving or self._told
 
     def when_lost(self, callback: Callable[[], object]) -> None:
@@ -381,6 +381,7 @@ class WebSocket(Wire):
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended and its stream is closed."""
+        self._told = True
         if self._lost:
             return
         waiter = self._runtime.loop.create_future()
