@@ -14,8 +14,8 @@ from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 
 from elio.net._socket_stream cimport (
+    EPOLL_CTL_ADD,
     EPOLL_CTL_DEL,
-    EPOLL_CTL_MOD,
     EPOLLIN,
     EpollSet,
     Pollable,
@@ -28,8 +28,6 @@ from elio.net._socket_stream cimport (
     os_error,
 )
 
-from elio.net._socket_stream import SocketStream
-
 __all__ = ["Listener", "Reactor", "SocketStream"]
 
 
@@ -40,6 +38,8 @@ cdef extern from "_epoll.h" nogil:
 
 cdef enum:
     ACCEPTS = 64  # connections that one listener accepts in a turn
+
+globals()["SocketStream"] = SocketStream  # what is cimported is no name of the module by itself
 
 cdef double REST = 1.0  # seconds without accepting after the system had no descriptor or no memory for a connection
 
@@ -142,9 +142,11 @@ cdef class Listener(Pollable):
         self._update()
 
     cdef int _update(self) except -1:
-        cdef uint32_t events = 0 if self._paused or self._timer is not None else EPOLLIN
+        """Be in the set or not: one that only has no events to wait for would still be told of errors."""
+        cdef bint off = self._paused or self._timer is not None
         if self._fd >= 0:
-            elio_watch(self._set._epoll, EPOLL_CTL_MOD, self._fd, self._generation, events)
+            operation = EPOLL_CTL_DEL if off else EPOLL_CTL_ADD
+            elio_watch(self._set._epoll, operation, self._fd, self._generation, EPOLLIN)
         return 0
 
     cdef int _ready(self, uint32_t events) except -1:
