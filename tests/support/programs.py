@@ -112,6 +112,11 @@ class Program:
         self.process._transport.close()  # type: ignore[attr-defined]
 
 
+def _usual() -> dict[str, str]:
+    """The environment without what a developer may have set for Python: it is to behave as it does by itself."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 @asynccontextmanager
 async def start(*arguments: str, cwd: Path, fds: Sequence[int] = (), **environment: str) -> AsyncIterator[Program]:
     """Run Python with these arguments, in a process group of its own.
@@ -127,7 +132,7 @@ async def start(*arguments: str, cwd: Path, fds: Sequence[int] = (), **environme
         *arguments,
         cwd=cwd,
         pass_fds=fds,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default", "COLUMNS": "200", **environment},
+        env={**_usual(), "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default", "COLUMNS": "200", **environment},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
