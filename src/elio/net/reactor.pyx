@@ -47,7 +47,12 @@ cdef double REST = 1.0  # seconds without accepting after the system had no desc
 @cython.final
 cdef class Reactor(EpollSet):
     def __init__(self, loop):
-        loop.add_reader(self._epoll, self._on_ready)
+        try:
+            loop.add_reader(self._epoll, self._on_ready)
+        except BaseException:
+            close(self._epoll)
+            self._epoll = -1
+            raise
 
     @classmethod
     def is_available(cls):
@@ -66,7 +71,8 @@ cdef class Reactor(EpollSet):
 
     def listen(self, sock, factory, *, int backlog, on_error=None):
         cdef Listener listener = Listener.__new__(Listener)
-        self._check_open()
+        if self._epoll < 0:
+            raise RuntimeError("the reactor is closed")
         sock.setblocking(False)
         sock.listen(backlog)
         listener._fd = sock.fileno()
@@ -81,16 +87,13 @@ cdef class Reactor(EpollSet):
     def adopt(self, sock, receiver):
         cdef elio_address peer
         cdef int fd = sock.fileno()
-        self._check_open()
+        if self._epoll < 0:
+            raise RuntimeError("the reactor is closed")
         sock.setblocking(False)
         elio_peer(fd, &peer)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             elio_no_delay(fd)
         return self._open(fd, receiver, sock, &peer)
-
-    def _check_open(self):
-        if self._epoll < 0:
-            raise RuntimeError("the reactor is closed")
 
     def close(self):
         if self._epoll < 0:
