@@ -2,7 +2,8 @@
 
 Every block marked ``python`` must compile; a top-level ``await`` is allowed. A block with the line ``<!-- run -->``
 directly above it is also executed, as an imported module would be: what stands under ``if __name__ == "__main__":`` is
-left out.
+left out. With ``<!-- run on -->`` a block goes on where the executed blocks before it on the same page ended: the first
+one has the routes, the next one starts a server on port 0 and talks to it.
 
 Names in backquotes that begin with ``elio.`` must exist.
 """
@@ -17,13 +18,18 @@ import re
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 
+from elio import Limits
+
 ROOT: Final = Path(__file__).resolve().parents[1]
-BLOCK: Final = re.compile(r"^(?P<run><!-- run -->\n)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK: Final = re.compile(
+    r"^(?:<!-- (?P<mark>run|run on) -->\n)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 NAME: Final = re.compile(r"`(elio(?:\.[A-Za-z_]\w*)+)(?:\([^`]*\))?`")
 TIMEOUT: Final = 20.0
 
@@ -34,7 +40,7 @@ class Block(NamedTuple):
     place: str
     line: int
     code: str
-    is_run: bool
+    mark: str = ""
 
     def compile(self) -> types.CodeType:
         # Empty lines in front give tracebacks the line numbers of the page.
@@ -45,7 +51,7 @@ class Block(NamedTuple):
 def blocks_of(text: str, place: str = "page") -> Iterator[Block]:
     for match in BLOCK.finditer(text):
         line = text.count("\n", 0, match.start("code")) + 1
-        yield Block(place, line, match["code"], match["run"] is not None)
+        yield Block(place, line, match["code"], match["mark"] or "")
 
 
 def all_pages() -> dict[str, str]:
@@ -58,24 +64,42 @@ def all_blocks() -> list[Block]:
     return [block for place, text in all_pages().items() for block in blocks_of(text, place)]
 
 
-def execute(block: Block) -> dict[str, object]:
-    """Execute a block in a module of its own and return its names."""
+def scripts_of(blocks: list[Block]) -> list[list[Block]]:
+    """The blocks to execute; those that go on stand behind the one they go on from."""
+    scripts: list[list[Block]] = []
+    for block in blocks:
+        if block.mark == "run":
+            scripts.append([block])
+        elif block.mark == "run on":
+            assert scripts, f"{block.place}:{block.line} has nothing to go on from"
+            assert scripts[-1][0].place == block.place, f"{block.place}:{block.line} has nothing to go on from"
+            scripts[-1].append(block)
+    return scripts
+
+
+def execute(*blocks: Block) -> dict[str, object]:
+    """Execute blocks in one new module and return its names."""
     module = types.ModuleType("page")
     sys.modules["page"] = module
     try:
-        result = eval(block.compile(), module.__dict__)
-        if inspect.iscoroutine(result):
-            asyncio.run(asyncio.wait_for(result, TIMEOUT))
+        for block in blocks:
+            result = eval(block.compile(), module.__dict__)
+            if inspect.iscoroutine(result):
+                asyncio.run(asyncio.wait_for(result, TIMEOUT))
     finally:
         del sys.modules["page"]
     return vars(module)
 
 
 @pytest.mark.parametrize("block", [pytest.param(b, id=f"{b.place}:{b.line}") for b in all_blocks()])
-def test_block_compiles_and_runs_if_it_says_so(block: Block) -> None:
+def test_block_compiles(block: Block) -> None:
     block.compile()
-    if block.is_run:
-        execute(block)
+
+
+@pytest.mark.parametrize("script", [pytest.param(s, id=f"{s[0].place}:{s[0].line}") for s in scripts_of(all_blocks())])
+def test_block_runs_if_it_says_so(script: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    execute(*script)
 
 
 def test_names_exist() -> None:
@@ -101,15 +125,31 @@ def test_exists_tells_names_from_mistakes() -> None:
 
 def test_blocks_are_found_with_their_lines_and_marks() -> None:
     page = "text\n\n<!-- run -->\n```python\nx = 1\n```\n\n```python\nawait f()\n```\n```text\nno\n```\n"
-    assert list(blocks_of(page)) == [Block("page", 5, "x = 1\n", True), Block("page", 9, "await f()\n", False)]
+    assert list(blocks_of(page)) == [Block("page", 5, "x = 1\n", "run"), Block("page", 9, "await f()\n", "")]
+
+
+def test_a_block_that_goes_on_has_the_names_of_those_before_it() -> None:
+    page = "<!-- run -->\n```python\nx = 1\n```\n\n<!-- run on -->\n```python\ny = x + 1\n```\n"
+    (script,) = scripts_of(list(blocks_of(page)))
+    assert execute(*script)["y"] == 2
+
+
+def test_every_bound_stands_in_the_table_of_limits_with_its_default() -> None:
+    text = (ROOT / "docs" / "explanations" / "limits.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", text, re.MULTILINE))
+    told = {
+        name: eval(default.replace(",", "").replace("KiB", "* 1024").replace("MiB", "* 1024 ** 2").removesuffix(" s"))
+        for name, default in rows.items()
+    }
+    assert told == {field.name: getattr(Limits(), field.name) for field in fields(Limits)}
 
 
 def test_a_block_with_await_is_executed() -> None:
-    block = Block("page", 1, "import asyncio\nx = 1\nawait asyncio.sleep(0)\nx = 2\n", True)
+    block = Block("page", 1, "import asyncio\nx = 1\nawait asyncio.sleep(0)\nx = 2\n", "run")
     assert execute(block)["x"] == 2
 
 
 def test_a_wrong_block_fails_with_the_line_of_the_page() -> None:
     with pytest.raises(SyntaxError) as caught:
-        Block("page", 7, "x = 1\nx = = 2\n", False).compile()
+        Block("page", 7, "x = 1\nx = = 2\n").compile()
     assert caught.value.lineno == 8
