@@ -41,6 +41,18 @@ def path() -> Iterator[Path]:
         yield Path(folder) / "elio"
 
 
+def found_at(path: Path) -> str:
+    if path.is_socket():
+        return "a socket"
+    return path.read_text() if path.exists() else "nothing"
+
+
+@pytest.fixture
+def occupied(path: Path) -> Path:
+    path.write_text("precious")
+    return path
+
+
 async def test_curl_and_websockets_over_a_unix_socket(curl: str, path: Path) -> None:
     async with serve(make_router(), uds=str(path)) as server:
         assert server.urls == [f"unix:{path}"]
@@ -52,7 +64,7 @@ async def test_curl_and_websockets_over_a_unix_socket(curl: str, path: Path) -> 
             for message in ("text", b"bytes", "x" * 300_000):
                 await ws.send(message)
                 assert await ws.recv() == message
-    assert not path.exists()
+    assert found_at(path) == "nothing"
 
 
 async def test_a_socket_that_a_dead_server_left_is_replaced(curl: str, path: Path) -> None:
@@ -63,17 +75,19 @@ async def test_a_socket_that_a_dead_server_left_is_replaced(curl: str, path: Pat
         assert finished.output == b"'localhost' '' http"
 
 
-async def test_the_socket_of_a_living_server_and_a_file_are_left_alone(path: Path) -> None:
+async def test_the_socket_of_a_living_server_is_left_alone(path: Path) -> None:
     async with serve(make_router(), uds=str(path)):
         with pytest.raises(ConfigurationError, match="another program listens on the Unix socket"):
             async with serve(make_router(), uds=str(path)):
                 pass
-        assert path.exists()
-    path.write_text("precious")
+        assert found_at(path) == "a socket"
+
+
+async def test_a_file_is_left_alone(occupied: Path) -> None:
     with pytest.raises(ConfigurationError, match="exists and is not a socket"):
-        async with serve(make_router(), uds=str(path)):
+        async with serve(make_router(), uds=str(occupied)):
             pass
-    assert path.read_text() == "precious"
+    assert found_at(occupied) == "precious"
 
 
 async def test_an_inherited_descriptor_is_served() -> None:
