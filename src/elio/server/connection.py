@@ -64,6 +64,9 @@ class HttpConnection(Outlet):
         super().__init__(transport, self.context.runtime)
         transport.set_write_buffer_limits(high=self.runtime.limits.write_limit)
         self.client = peer_name(transport)
+        if self.context.closing and transport.get_extra_info("ssl_object") is not None:
+            transport.close()  # its handshake took longer than the server was there
+            return
         self.context.connections.add(self)
         if self._is_one_too_many():
             self._fail(HTTPError(503, "too many connections", headers=[("Retry-After", "5")]))
