@@ -30,6 +30,8 @@ TWINS: Final = (
     "elio.net.outlet",
     "elio.wire",
     "elio.session",
+    "elio.event_stream",
+    "elio.fan_out",
 )
 """Python files that are also compiled, where their `.pxd` exists."""
 

@@ -133,19 +133,21 @@ class EventStream(Outlet):
         Returns:
             Whether the stream is open and the event on its way.
         """
-        if not self.is_active:
+        if self._closed or self._lost:
             return False
         if self._frame is None:
             self.begin()
+        runtime = self._runtime
         frame = self._frame
-        if frame is None or self._output or self._turn == self._runtime.turn:
-            _ = self._send(data)
+        if frame is None or self._output or self._turn == runtime.turn:
+            self._output.append(data)
+            self._emit(len(data))
             return True
         piece = framed.get(frame)
         if piece is None:
             piece = framed[frame] = frame(data)
-        self._turn = self._runtime.begin_turn()
-        self._idle_since = self._runtime.timer.now()
+        self._turn = runtime.begin_turn()
+        self._idle_since = runtime.turn_time
         self._write(piece)
         return True
 
@@ -194,8 +196,8 @@ class EventStream(Outlet):
         if not output or self._frame is None:
             return b""
         data = output[0] if len(output) == 1 else b"".join(output)
-        output.clear()
-        self._idle_since = self._runtime.timer.now()
+        self._output = []
+        self._idle_since = self._runtime.turn_time
         return self._frame(data)
 
     async def close(self) -> None:
@@ -237,7 +239,7 @@ class EventStream(Outlet):
 
     def pause_writing(self) -> None:
         """The reader takes too little."""
-        super().pause_writing()
+        Outlet.pause_writing(self)
         self._schedule()
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -267,4 +269,5 @@ class EventStream(Outlet):
         if interval is not None and self._frame is not None and now - self._idle_since >= interval and not self._paused:
             self._output.append(_KEEP_ALIVE)
             self.flush()
+            self._idle_since = now
         self._schedule()

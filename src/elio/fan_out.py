@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import overload
+from typing import Any, overload
 
 from .event_stream import EventStream
 from .session import WebSocket
@@ -41,20 +41,31 @@ def broadcast(
         TypeError: the message is of no kind that such connections send.
         LocalProtocolError: text with lone surrogates.
     """
+    return _share(targets, message)
+
+
+def _share(targets: Any, message: Any) -> int:
     count = 0
     frames: dict[int, bytes] = {}
     pieces: dict[object, bytes] = {}
     event: bytes | None = None
     for target in targets:
         if isinstance(target, WebSocket):
-            if not isinstance(message, (str, bytes, bytearray, memoryview)):
-                raise TypeError(f"a message is str or bytes, not {type(message).__name__}")
-            count += target.share(message, frames)
-            continue
-        if event is None:
-            event = _encode(message)
-        count += target.share(event, pieces)
+            if not frames:
+                _check(message)
+            ws = target
+            count += ws.share(message, frames)
+        else:
+            if event is None:
+                event = _encode(message)
+            stream = target
+            count += stream.share(event, pieces)
     return count
+
+
+def _check(message: object) -> None:
+    if not isinstance(message, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"a message is str or bytes, not {type(message).__name__}")
 
 
 def _encode(message: Event | str | bytes | bytearray | memoryview) -> bytes:

@@ -17,3 +17,4 @@ cdef class WebSocket(Wire):
     cpdef _check_open(self)
     cpdef _begin_receiving(self)
     cpdef send(self, message)
+    cpdef bint share(self, message, dict encoded) except -1

@@ -5,6 +5,7 @@ cdef class Runtime:
     cdef readonly object limits
     cdef readonly object timer
     cdef readonly unsigned long long turn
+    cdef readonly double turn_time
     cdef list _held
     cdef bint _scheduled
 

@@ -23,16 +23,18 @@ class Runtime:
     """The surroundings of a connection, one object for all of them.
 
     The turn: what a connection sends first in a turn of the loop goes out at once; what it sends later in the same turn
-    is collected and goes out in one write at the turn's end. ``turn`` is the number of the current turn.
+    is collected and goes out in one write at the turn's end. ``turn`` is the number of the current turn, ``turn_time`` when
+    the last one began in which anything was sent.
     """
 
-    __slots__ = ("_held", "_scheduled", "limits", "loop", "timer", "turn")
+    __slots__ = ("_held", "_scheduled", "limits", "loop", "timer", "turn", "turn_time")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, *, timer: CoarseTimer | None = None) -> None:
         self.loop = loop
         self.limits = limits
         self.timer = CoarseTimer(loop) if timer is None else timer
         self.turn = 1
+        self.turn_time = self.timer.now()
         self._held: list[Flushable] = []
         self._scheduled = False
 
@@ -44,6 +46,7 @@ class Runtime:
         """The number of the current turn, whose end will be noticed."""
         if not self._scheduled:
             self._scheduled = True
+            self.turn_time = self.timer.now()
             self.loop.call_soon(self._end_turn)
         return self.turn
 

@@ -1,0 +1,25 @@
+# The types of event_stream.py for its compiled twin.
+
+from elio.net.outlet cimport Outlet
+
+
+cdef class EventStream(Outlet):
+    cdef object __weakref__
+    cdef public object request
+    cdef public object headers
+    cdef public object _response
+    cdef public object _frame
+    cdef public object _state
+    cdef public list _output
+    cdef public long long _bucket
+    cdef public double _begin_due
+    cdef public double _idle_since
+    cdef public bint _closed
+
+    cpdef begin(self)
+    cpdef bint share(self, bytes data, dict framed) except -1
+    cpdef _send(self, bytes data)
+    cpdef _end(self)
+    cpdef finish(self)
+    cpdef _schedule(self)
+    cpdef check_time(self, double now)
