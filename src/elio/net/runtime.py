@@ -23,8 +23,8 @@ class Runtime:
     """The surroundings of a connection, one object for all of them.
 
     The turn: what a connection sends first in a turn of the loop goes out at once; what it sends later in the same turn
-    is collected and goes out in one write at the turn's end. ``turn`` is the number of the current turn, ``turn_time`` when
-    the last one began in which anything was sent.
+    is collected and goes out in one write at the turn's end. ``turn`` is the number of the current turn, ``turn_time``
+    when the last one began in which anything was sent.
     """
 
     __slots__ = ("_held", "_scheduled", "limits", "loop", "timer", "turn", "turn_time")
