@@ -102,6 +102,12 @@ def test_block_runs_if_it_says_so(script: list[Block], tmp_path: Path, monkeypat
     execute(*script)
 
 
+def test_every_page_has_its_place_in_the_table_of_contents() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text("utf-8")
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f": {page}\n" not in contents] == []
+
+
 def test_names_exist() -> None:
     names = {(name, place) for place, text in all_pages().items() for name in NAME.findall(text)}
     missing = [f"{place}: {name}" for name, place in sorted(names) if not exists(name)]
