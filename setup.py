@@ -46,12 +46,12 @@ def source_of(name: str) -> Path | None:
 
 
 def extension(name: str, source: Path) -> Extension:
-    folders = [SOURCE / "elio" / "websocket", SOURCE / "elio" / "net"]  # where headers are
+    headers = [path.relative_to(HERE) for path in SOURCE.rglob("*.h")]
     return Extension(
         name,
         [str(source.relative_to(HERE))],
-        include_dirs=[str(folder.relative_to(HERE)) for folder in folders],
-        depends=[str(header.relative_to(HERE)) for folder in folders for header in folder.glob("*.h")],
+        include_dirs=sorted({str(header.parent) for header in headers}),
+        depends=[str(header) for header in headers],
         extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
         optional=MODE != "1",
     )

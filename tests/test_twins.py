@@ -105,7 +105,7 @@ def test_running_names_each_twin_once() -> None:
 
 
 def test_every_pxd_belongs_to_a_listed_twin_or_is_inlined_into_them() -> None:
-    inlined = {"elio.websocket.octets"}
+    inlined = {"elio.websocket.octets", "elio.sse.received"}
     found = {".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SOURCE.rglob("*.pxd")}
     assert found <= {*_twins.TWINS, *_twins.NATIVE, *inlined}
 
@@ -114,6 +114,6 @@ def test_every_pxd_belongs_to_a_listed_twin_or_is_inlined_into_them() -> None:
 def test_a_built_twin_is_not_older_than_its_source(library: Path) -> None:
     stem = library.name.partition(".")[0]
     sources = [path for path in library.parent.glob(f"{stem}.p*") if path.suffix in (".py", ".pyx", ".pxd")]
-    sources += (SOURCE / "elio" / "websocket").glob("_*.h")
+    sources += SOURCE.rglob("*.h")
     newest = max(path.stat().st_mtime for path in sources)
     assert library.stat().st_mtime >= newest, "stale: python setup.py build_ext --inplace"

@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
+from elio.sse import encoder as native_encoder
+from elio.sse import parser as native_parser
 from elio.websocket import connection as native
 from elio.websocket import frame as native_frame
 from support.frames import KEY, frame, header, random_cuts
 from support.twins import is_native, load_pure
 
-NAMES = ("elio.websocket.connection", "elio.websocket.frame")
+NAMES = ("elio.websocket.connection", "elio.websocket.frame", "elio.sse.parser", "elio.sse.encoder")
 pytestmark = pytest.mark.skipif(not is_native(*NAMES), reason="there is one twin only")
 
-pure, pure_frame = load_pure(*NAMES)
+pure, pure_frame, pure_parser, pure_encoder = load_pure(*NAMES)
 
 LENGTHS = [0, 1, 125, 126, 127, 65535, 65536, 65537, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1]
 LIMITS = [0, 125, 126, 65535, 65536, 2**31, 2**32 - 1, 2**32, 2**63 - 1, None]
@@ -177,3 +179,51 @@ def test_encoded_frames(key: bytes | None) -> None:
         data = b"x" * size
         encoded = native_frame.encode_frame(2, data, fin=False, rsv1=True, masking_key=key)
         assert encoded == pure_frame.encode_frame(2, data, fin=False, rsv1=True, masking_key=key)
+
+
+# -- event streams
+
+
+def events_of(module: Any, pieces: list[bytes], **options: Any) -> list[Any]:
+    parser = module.Parser(**options)
+    seen: list[Any] = []
+    for piece in pieces:
+        seen.append([shown(item) for item in parser.receive_data(piece)])
+        seen.append((parser.last_event_id, parser.retry))
+    return seen
+
+
+LINES = [
+    *(b"data: a", b"data:b", b"data", b"data: ", b"data:  c", b"datax: d", b"data: " + b"x" * 70, b"dat"),
+    *("data: é".encode(), "data: Grüße aus München, vom Fuß der Brücke".encode(), "data: €😀".encode()),
+    *(b"data: \xc3", b"data: \xff\xc3\xa9", b"data: \xc3\xa9\x80", b"data: \xc0\x80", b"data: \xed\xa0\x80"),
+    *(b"data: " + b"y" * 15 + "é".encode() * 9 + b"z", b"data: " + "ÿ".encode() * 40, b"data: a\0b"),
+    *(b"event: t", b"event:", b"event", b"event: \xc3\xa9", b"id: 1", b"id", b"id: \0", b"id:2", b"id: \xff"),
+    *(b"retry: 10", b"retry: x", b"retry:", b": comment", b":", b"foo: bar", b"\xef\xbb\xbfdata: z", b"", b"", b""),
+]
+
+
+def test_random_event_streams_in_random_cuts() -> None:
+    for seed in range(600):
+        rng = random.Random(seed)
+        parts = rng.choices(LINES, k=rng.randint(1, 40))
+        ends = rng.choice([[b"\n"], [b"\r\n"], [b"\r"], [b"\n", b"\r\n", b"\r"]])
+        stream = b"".join(part + rng.choice(ends) for part in parts)
+        options = {"max_event_size": rng.choice([None, 8, 30, 100]), "comments": rng.random() < 0.5}
+        for pieces in ([stream], random_cuts(stream, rng, longest=rng.choice([2, 30, 300]))):
+            assert events_of(native_parser, pieces, **options) == events_of(pure_parser, pieces, **options), seed
+
+
+def test_events_are_encoded_alike() -> None:
+    texts = ["", "a", "a\nb", "\r\n", "x\ry\n", "é", "😀" * 20, "\ud800"]
+    for data in texts:
+        for kind in ("", "t", "é"):
+            for event_id in (None, "", "1"):
+                event = native_encoder.Event(data, type=kind, id=event_id, retry=1.5 if kind else None)
+                outcomes = []
+                for module in (native_encoder, pure_encoder):
+                    try:
+                        outcomes.append((module.encode_event(event), module.encode_comment(data)))
+                    except Exception as error:
+                        outcomes.append(shown(error))
+                assert outcomes[0] == outcomes[1]

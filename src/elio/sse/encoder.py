@@ -22,15 +22,18 @@ def encode_event(event: Event) -> bytes:
         LocalProtocolError: the data has a lone surrogate, which UTF-8 cannot carry.
     """
     data = event.data
+    kind = event.type
+    event_id = event.id
+    retry = event.retry
     if "\r" in data:
         data = data.replace("\r\n", "\n").replace("\r", "\n")
     if "\n" in data:
         data = data.replace("\n", "\ndata: ")
-    if event.id is None and not event.type and event.retry is None:
+    if event_id is None and not kind and retry is None:
         return _encode(f"data: {data}\n\n")
-    id_line = "" if event.id is None else f"id: {event.id}\n"
-    type_line = f"event: {event.type}\n" if event.type else ""
-    retry_line = "" if event.retry is None else f"retry: {round(event.retry * 1000)}\n"
+    id_line = "" if event_id is None else f"id: {event_id}\n"
+    type_line = f"event: {kind}\n" if kind else ""
+    retry_line = "" if retry is None else f"retry: {round(retry * 1000)}\n"
     return _encode(f"{id_line}{type_line}{retry_line}data: {data}\n\n")
 
 

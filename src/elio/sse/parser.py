@@ -2,9 +2,8 @@
 
 How it reads. Line ends become LF first: a CR that ends a read is one at once, and an LF that opens the next read is
 part of it. An unfinished line waits in a buffer of which only new bytes are searched, so an endless line in small
-pieces costs linear time. Complete lines are decoded in one go and searched as text (``_read_text``), unless they could
-break the limit: then they are read one by one as bytes (``_read_lines``). Line ends are ASCII, so decoding piece by
-piece gives the same U+FFFD as decoding the stream as a whole.
+pieces costs linear time. Complete lines are read as bytes, and what comes out is decoded: line ends are ASCII, so that
+gives the same U+FFFD as decoding the stream as a whole.
 
 Not here: when to reconnect (``reconnection``), time and I/O.
 """
@@ -15,7 +14,8 @@ import sys
 from typing import Final
 
 from ..errors import EventTooBig
-from .event import Comment, Event, received_event
+from . import received
+from .event import Comment, Event
 
 __all__ = ["MAX_RETRY", "Parser"]
 
@@ -27,6 +27,7 @@ _MAX_RETRY_DIGITS: Final = 8
 _BOM: Final = b"\xef\xbb\xbf"
 _CR: Final = 13
 _LF: Final = 10
+_SPACE: Final = 32
 
 # What the next bytes may be apart from lines.
 _ANYTHING: Final = 0
@@ -42,7 +43,7 @@ class Parser:
     ``last_event_id``, or call :meth:`reset`.
 
     Args:
-        max_event_size: bytes of one line, and of the data of one event as UTF-8; None for no bound.
+        max_event_size: bytes of one line, and of the data of one event, as they arrive; None for no bound.
         last_event_id: the last event ID of an earlier connection. It stays until the stream sets another.
         comments: whether comment lines come out too, as :class:`Comment`.
     """
@@ -69,8 +70,8 @@ class Parser:
     def _start(self) -> None:
         self._expected = _MAYBE_BOM
         self._buffer = bytearray()
-        # The buffers of 9.2.6. The data is UTF-8 with an LF behind each line. The last event ID buffer starts with what
-        # the earlier connection left, as in browsers: the standard's empty string would lose it with the first event.
+        # The buffers of 9.2.6. The data is as it came, with an LF behind each line. The last event ID buffer begins
+        # with what the earlier connection left, as in browsers: the standard's empty string would lose that.
         self._data = bytearray()
         self._type = ""
         self._id = self._last_event_id
@@ -106,18 +107,15 @@ class Parser:
         if _CR in data:
             data = self._with_lf(data)
         buffer = self._buffer
-        lines = data.rfind(b"\n") + 1
-        if lines:
-            lines += len(buffer)
-            buffer += data
-            # No byte becomes more than the three of a U+FFFD.
-            if lines <= (self._limit - len(self._data)) // 3:
-                self._read_text(buffer[:lines].decode("utf-8", "replace"), events)
-            else:
-                self._read_lines(bytes(buffer[:lines]), events)
-            del buffer[:lines]
+        if received.line_end(data, 0) < 0:
+            received.append(buffer, data, 0, len(data))
         else:
-            buffer += data
+            if len(buffer):
+                data = received.joined(buffer, data)
+            pos = self._read_lines(data, events)
+            if self._expected == _IGNORED:
+                return events
+            received.keep(buffer, data, pos)
         if len(buffer) > self._limit:
             self._fail(len(buffer), "line", events)
         return events
@@ -157,113 +155,87 @@ class Parser:
         events.append(EventTooBig(size=size, limit=self._limit, what=what))
         self._end()
 
-    def _read_text(self, text: str, events: list[Event | Comment | EventTooBig]) -> None:
-        """Read complete lines, each ended by LF, that are surely within the limit."""
-        pos = 0
-        size = len(text)
-        kind = self._type
-        last_id = self._id
-        dispatched_id = self._last_event_id
-        values: list[str] = []
-        # Whether the event has data already, in _data or in values.
-        more = len(self._data) > 0
-        while pos < size:
-            stop = text.find("\n", pos)
-            if text.startswith("data:", pos):
-                value = text[pos + 6 if text[pos + 5] == " " else pos + 5 : stop]
-                if stop + 1 == size or text[stop + 1] != "\n":
-                    values.append(value)
-                    more = True
-                else:
-                    # The event ends here, as nearly always: its empty line is read along.
-                    stop += 1
-                    if more:
-                        values.append(value)
-                        value = self._take_data(values)
-                        more = False
-                    events.append(received_event(value, kind or "message", last_id))
-                    dispatched_id = last_id
-                    kind = ""
-            elif stop == pos:
-                if more:
-                    events.append(received_event(self._take_data(values), kind or "message", last_id))
-                    more = False
-                dispatched_id = last_id
-                kind = ""
-            elif text.startswith("event:", pos):
-                kind = text[pos + 7 if text[pos + 6] == " " else pos + 6 : stop]
-            elif text.startswith("id:", pos):
-                value = text[pos + 4 if text[pos + 3] == " " else pos + 3 : stop]
-                if "\0" not in value:
-                    last_id = value
-            elif text.startswith("data\n", pos):
-                values.append("")
-                more = True
-            else:
-                self._type, self._id = kind, last_id
-                self._read_line(text[pos:stop], events)
-                kind, last_id = self._type, self._id
-            pos = stop + 1
-        self._type = kind
-        self._id = last_id
-        self._last_event_id = dispatched_id
-        if values:
-            self._data += "\n".join(values).encode()
-            self._data += b"\n"
-
-    def _take_data(self, values: list[str]) -> str:
-        """The data of the event: what earlier reads left and the lines of this one. Both are empty afterwards."""
-        text = self._data.decode()
-        self._data.clear()
-        if not values:
-            return text[:-1]
-        text += "\n".join(values)
-        values.clear()
-        return text
-
-    def _read_lines(self, lines: bytes, events: list[Event | Comment | EventTooBig]) -> None:
-        """Read complete lines, each ended by LF, one by one within the limit."""
+    def _read_lines(self, lines: bytes, events: list[Event | Comment | EventTooBig]) -> int:
+        """Read the complete lines; the position behind them."""
         limit = self._limit
         data = self._data
-        for line in lines[:-1].split(b"\n"):
-            if len(line) > limit:
-                self._fail(len(line), "line", events)
-                return
-            text = line.decode("utf-8", "replace")
-            if text.startswith("data:") or text == "data":
-                value = (text[6:] if text.startswith("data: ") else text[5:]).encode()
-                if len(value) > limit - len(data):
-                    self._fail(len(data) + len(value), "event", events)
-                    return
-                data += value
+        octets = lines
+        size = len(lines)
+        pos = 0
+        while True:
+            stop = received.line_end(lines, pos)
+            if stop < 0:
+                return pos
+            if stop - pos > limit:
+                self._fail(stop - pos, "line", events)
+                return pos
+            if stop > pos and lines.startswith(b"data:", pos):
+                start = pos + 6 if octets[pos + 5] == _SPACE else pos + 5
+                if len(data):
+                    end = -1
+                elif stop + 1 < size and octets[stop + 1] == _LF:
+                    # One line of data, as nearly always: the empty line behind it is read along.
+                    self._add_event(received.text(lines, start, stop), events)
+                    pos = stop + 2
+                    continue
+                else:
+                    # Data in several lines, all of it at hand: read in one go if nothing else is between them.
+                    end = received.block_end(lines, pos) if start == pos + 6 else -1
+                if end > 0 and end - pos <= limit:
+                    self._add_event(received.block_text(lines, pos, end), events)
+                    stop = end
+                elif stop - start > limit - len(data):
+                    self._fail(len(data) + stop - start, "event", events)
+                    return pos
+                else:
+                    received.append(data, lines, start, stop + 1)
+            elif stop == pos:
+                self._end_event(events)
+            elif stop - pos > 5 and lines.startswith(b"event:", pos):
+                start = pos + 7 if octets[pos + 6] == _SPACE else pos + 6
+                self._type = received.text(lines, start, stop)
+            elif stop - pos == 4 and lines.startswith(b"data", pos):
+                if len(data) > limit:
+                    self._fail(len(data), "event", events)
+                    return pos
                 data += b"\n"
-            elif text:
-                self._read_line(text, events)
             else:
-                self._last_event_id = self._id
-                if data:
-                    events.append(received_event(self._take_data([]), self._type or "message", self._id))
-                self._type = ""
+                self._read_line(lines[pos:stop], events)
+            pos = stop + 1
 
-    def _read_line(self, line: str, events: list[Event | Comment | EventTooBig]) -> None:
+    def _add_event(self, data: str, events: list[Event | Comment | EventTooBig]) -> None:
+        events.append(received.event(data, self._type or "message", self._id))
+        self._last_event_id = self._id
+        self._type = ""
+
+    def _end_event(self, events: list[Event | Comment | EventTooBig]) -> None:
+        """An empty line ends the event (9.2.6): without data none comes out, but its ID counts from now on."""
+        data = self._data
+        if len(data):
+            self._add_event(received.take_text(data), events)
+        else:
+            self._last_event_id = self._id
+            self._type = ""
+
+    def _read_line(self, line: bytes, events: list[Event | Comment | EventTooBig]) -> None:
         """Process a line that is neither empty nor a data field (9.2.6); unknown fields are ignored."""
-        name, _, value = line.partition(":")
-        if value.startswith(" "):
+        name, _, value = line.partition(b":")
+        if value.startswith(b" "):
             value = value[1:]
-        if name == "event":
-            self._type = value
-        elif name == "id":
-            if "\0" not in value:
-                self._id = value
-        elif name == "retry":
-            if value.isascii() and value.isdigit():
+        if name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace")
+        elif name == b"event":
+            self._type = value.decode("utf-8", "replace")
+        elif name == b"retry":
+            if value.isdigit():
                 self._retry = _retry_seconds(value)
         elif not name and self._comments:
-            events.append(Comment(value))
+            events.append(Comment(value.decode("utf-8", "replace")))
 
 
-def _retry_seconds(digits: str) -> float:
-    digits = digits.lstrip("0")
+def _retry_seconds(digits: bytes) -> float:
+    digits = digits.lstrip(b"0")
     if len(digits) > _MAX_RETRY_DIGITS:
         return MAX_RETRY
-    return min(int(digits or "0"), _MAX_RETRY_MS) / 1000
+    return min(int(digits or b"0"), _MAX_RETRY_MS) / 1000
