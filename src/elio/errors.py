@@ -168,8 +168,8 @@ class ConnectionClosed(ElioError):
     """The connection has ended; nothing more can be received or sent.
 
     Attributes:
-        code: close code: the peer's, or ours if the peer sent none; 1005 for a close frame without a code and 1006 for
-            an end without a close frame (RFC 6455 7.1.5).
+        code: the close code (RFC 6455 7.1.5): the peer's, 1005 for a close frame without one, 1006 for an end without
+            the peer's close frame; ours as long as the peer has not answered it.
         reason: close reason (RFC 6455 7.1.6).
         by_peer: whether the peer began the closing handshake.
     """

@@ -55,12 +55,10 @@ class Limits:
     """Longest silence between two requests of one connection."""
     tls_handshake_timeout: float = 10.0
     """For the TLS handshake of an accepted connection."""
-    max_pipelined_requests: int = 16
-    """Requests read ahead on one connection while an earlier one is answered; reading stops above."""
 
     # -- connections
     max_connections: int | None = 15_000
-    """Open connections of one server in all; accepting pauses above."""
+    """Open connections of one server in all; one more is answered 503 and closed."""
     backlog: int = 1024
     """Connections that the system holds ready for accepting."""
 
@@ -75,8 +73,6 @@ class Limits:
     """Frames in a row that carry no data (pings, pongs, empty fragments); over it 1008."""
 
     # -- WebSocket time
-    open_timeout: float | None = 10.0
-    """For the opening handshake as a whole."""
     close_timeout: float = 10.0
     """How long the peer's half of the closing handshake is waited for before the connection is cut."""
     ping_interval: float | None = 20.0

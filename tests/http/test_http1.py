@@ -600,3 +600,11 @@ def test_random_bytes_raise_nothing(parts: list[bytes], seed: int) -> None:
     for pieces in ways(b"".join(parts), seed):
         _, status = our_requests(pieces)
         assert status in (0, 400, 413, 414, 431, 501, 505)
+
+
+@pytest.mark.parametrize(("version", "size", "chunked"), [("1.1", None, True), ("1.1", 3, False), ("1.0", None, False)])
+def test_whether_the_body_of_a_response_goes_in_chunks(version: str, size: int | None, chunked: bool) -> None:
+    subject = connection()
+    subject.receive_data(GET.replace(b"1.1", version.encode()))
+    subject.send_response(200, Headers(), body_size=size)
+    assert subject.is_chunked is chunked

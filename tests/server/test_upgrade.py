@@ -212,6 +212,17 @@ async def test_a_handler_can_reject_with_status_body_and_headers(server: Server)
         assert (await raw.get("/page")).body == b"only a page"
 
 
+async def test_a_rejection_without_a_body_says_its_status() -> None:
+    router = Router()
+
+    @router.websocket("/")
+    async def handler(ws: WebSocket) -> None:
+        await ws.reject(404)
+
+    async with serve(router) as server, connect(server) as raw:
+        assert (await raw.upgrade("/")).body == b"404 Not Found"
+
+
 async def test_an_http_error_before_the_handshake_is_its_status(server: Server) -> None:
     async with connect(server) as raw:
         answer = await raw.upgrade("/raise")

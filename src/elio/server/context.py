@@ -34,7 +34,7 @@ class Context:
     Attributes:
         app: all routes as one handler.
         on_error: makes responses of exceptions; None for the built-in ones.
-        origins: origins that WebSockets may come from beside the server's own, or None.
+        origins: origins that WebSockets may come from; None for the server's own.
         allowed_hosts: host names that requests may be for, or None for loopback names only.
         scheme: ``http`` or ``https``.
         connections: HTTP connections that are open.

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from ..errors import ConfigurationError
 from ..limits import Limits
+from ..net.accept import open_reactor
 from ..net.listen import Address, is_loopback, open_sockets, url_of
 from ..net.runtime import Runtime
 from ..net.tls import TLS, server_context
@@ -24,7 +26,12 @@ from .connection import HttpConnection
 from .context import Context
 from .router import Router
 
+if TYPE_CHECKING:
+    from ..net.reactor import Listener, Reactor
+
 __all__ = ["Server"]
+
+logger = logging.getLogger("elio.server")
 
 _SETTLE: Final = 4
 """Turns of the loop from the accept of a connection to the request that came with it."""
@@ -46,8 +53,8 @@ class Server:
         fd: listen on this inherited descriptor instead, or on several. They stay open for who owns them.
         tls: paths of certificate chain and private key, or an ``ssl.SSLContext``.
         limits: every bound.
-        origins: origins that WebSockets may be opened from, such as ``https://example.com``, beside routes that name
-            their own; ``"*"`` is any. The server's own origin only, by default.
+        origins: origins that WebSockets may be opened from, such as ``https://example.com``, on routes that do not
+            name their own; ``"*"`` is any. The server's own origin only, by default.
         allowed_hosts: host names that requests may be for, such as ``example.com`` or ``*.example.com``. Any by
             default, but on a loopback address only loopback names.
 
@@ -80,7 +87,8 @@ class Server:
         self._context: Context | None = None
         self._sockets: list[socket.socket] = []
         self._paths: list[tuple[str, tuple[int, int] | None]] = []
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | Listener] = []
+        self._reactor: Reactor | None = None
         self._port = 0
         self._urls: list[str] = []
         self._ending: asyncio.Task[None] | None = None
@@ -106,7 +114,7 @@ class Server:
     @property
     def is_running(self) -> bool:
         """Whether it accepts connections."""
-        return bool(self._listeners)
+        return bool(self._listeners) and self._ending is None
 
     @property
     def connections(self) -> int:
@@ -129,10 +137,13 @@ class Server:
         try:
             self._open()
             self._context = context = self._make_context(loop)
+            if self._tls is None:
+                self._reactor = open_reactor(loop)
             for sock in self._sockets:
                 self._listeners.append(await self._listen(loop, sock, context))
         except BaseException:
             self._stop_listening()
+            self._close_reactor()
             self._context = None
             self._port, self._urls = 0, []
             raise
@@ -160,7 +171,14 @@ class Server:
             scheme="http" if self._tls is None else "https",
         )
 
-    async def _listen(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, context: Context) -> asyncio.Server:
+    async def _listen(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, context: Context
+    ) -> asyncio.Server | Listener:
+        if self._reactor is not None:
+            return self._reactor.listen(
+                sock, lambda: HttpConnection(context), backlog=self._limits.backlog, on_error=_cannot_accept
+            )
+
         def accept() -> asyncio.BaseProtocol:
             return cast(asyncio.BaseProtocol, HttpConnection(context))
 
@@ -208,21 +226,35 @@ class Server:
 
     async def _end(self, context: Context, returning: bool) -> None:
         context.closing = True
-        self._stop_listening()
+        self._stop_accepting(context.runtime.loop)
         try:
             try:
                 for _ in range(_SETTLE):
                     await asyncio.sleep(0)
+                self._stop_listening()
                 self._ask_to_end(context, returning)
                 await self._wait_empty(context)
             finally:
+                self._stop_listening()
                 tasks = self._cut(context)
             if tasks:
                 await asyncio.wait(tasks, timeout=_LAST_WORDS)
             await asyncio.sleep(0)
         finally:
             context.runtime.close()
+            self._close_reactor()
             self._closed.set()
+
+    def _close_reactor(self) -> None:
+        if self._reactor is not None:
+            self._reactor.close()
+            self._reactor = None
+
+    def _stop_accepting(self, loop: asyncio.AbstractEventLoop) -> None:
+        # asyncio drops, unclosed, a connection that it has accepted in the turn in which its server is closed.
+        for sock in self._sockets:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_reader(sock)
 
     def _stop_listening(self) -> None:
         for path, identity in self._paths:  # before the sockets: whoever follows may take the path from now on
@@ -272,6 +304,10 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _cannot_accept(error: OSError) -> None:
+    logger.error("no connection can be accepted for the moment: %s", error.strerror)
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from ..errors import ClientDisconnected, ConnectionClosed, HTTPError, LocalProtocolError, StreamClosed
 from ..event_stream import EventStream
 from ..headers import Headers, HeadersLike
+from ..http.message import reason_phrase
 from ..net.runtime import Runtime
 from ..net.stream import Stream
 from ..request import Request
@@ -139,7 +140,7 @@ class _Handshake:
     def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> Awaitable[None]:
         if not 300 <= status <= 599:
             raise LocalProtocolError(f"status {status} does not refuse a handshake, 300 to 599 do")
-        text = body or str(HTTPError(status))
+        text = body or f"{status} {reason_phrase(status)}"
         return self._carrier.answer(self._request, Response(text, status=status, headers=headers))
 
 
