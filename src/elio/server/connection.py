@@ -272,6 +272,9 @@ class HttpConnection(Outlet):
         """Read from the stream or stop it, as there is room."""
         if self._lost:
             return
+        if self._streams and self.http.waiting_size > _READ_AHEAD:
+            self._stream.abort()  # whoever is not read from cannot be seen leaving, and a stream may have no end
+            return
         exchange = self._exchange
         full = exchange is not None and exchange.body.is_full
         wanted = self._lingering or not (

@@ -250,6 +250,7 @@ class Exchange:
 
     def _adopt(self, stream: EventStream) -> None:
         self.events = stream
+        self._line.regulate()
 
     def begin_stream(self, stream: EventStream, headers: Headers) -> Callable[[bytes], bytes]:
         """Send the head of an event stream."""
