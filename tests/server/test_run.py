@@ -23,6 +23,7 @@ from elio import Request, Response, Router, Server, run
 
 router = Router()
 server = None
+tasks = []
 
 @router.get("/loop")
 async def loop(request: Request) -> Response:
@@ -30,13 +31,12 @@ async def loop(request: Request) -> Response:
 
 @router.get("/close")
 async def close(request: Request) -> Response:
-    closing = asyncio.create_task(server.close())
-    request.state["closing"] = closing
+    tasks.append(asyncio.create_task(server.close()))
     return Response.text("bye")
 
 @router.get("/forget")
 async def forget(request: Request) -> Response:
-    request.state["task"] = asyncio.create_task(asyncio.Event().wait())
+    tasks.append(asyncio.create_task(asyncio.Event().wait()))
     return Response.text("forgotten")
 
 def started(running: Server) -> None:

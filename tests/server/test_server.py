@@ -425,6 +425,20 @@ async def test_event_streams_end_whole(router: Router) -> None:
             await closing
 
 
+async def test_the_first_request_of_a_connection_is_waited_for_a_moment(router: Router) -> None:
+    async with serve(router) as server, connect(server) as raw, connect(server) as silent, connect(server) as idle:
+        await idle.get("/")
+        await until(lambda: server.connections == 3)
+        closing = asyncio.ensure_future(server.close(grace=1000.0))
+        assert await idle.read_all() == b""
+        answer = await raw.get("/")
+        assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
+        assert await raw.read_all() == b""
+        assert await silent.read_all() == b""
+        async with asyncio.timeout(DEADLINE):
+            await closing
+
+
 # -- loops -------------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,9 @@ __all__ = ["HttpConnection"]
 _LINGER: Final = 1.0
 """Seconds for which input is still taken (and dropped) after an early answer, so that it is not lost to a reset."""
 
+_LAST_CALL: Final = 0.5
+"""Seconds for the first request of a connection that was accepted just before the server began to end."""
+
 _READ_AHEAD: Final = 64 * 1024
 """Bytes of pipelined requests that are kept; reading stops above."""
 
@@ -212,12 +215,15 @@ class HttpConnection(Outlet):
     # -- ends ----------------------------------------------------------------------------------------------------------
 
     def shut_down(self) -> None:
-        """Close when the present answer is complete; at once if there is none."""
+        """Close when the present answer is complete; at once if the connection is idle between two requests."""
         self._shutting_down = True
-        if self._exchange is None and not self._lingering:
+        if self._exchange is not None:
+            if self._exchange.events is not None:
+                self._exchange.task.cancel("the server is going away")
+        elif self._idle:
             self._stream.close()
-        elif self._exchange is not None and self._exchange.events is not None:
-            self._exchange.task.cancel("the server is going away")
+        elif not self._lingering:
+            self._set_deadline(_LAST_CALL)
 
     def abort(self) -> None:
         """Close now."""
