@@ -496,19 +496,22 @@ async def test_lists_of_ranges_cost_one_file_at_most(files: Raw, ranges: str) ->
 # -- descriptors -------------------------------------------------------------------------------------------------------
 
 
-async def test_without_descriptors_a_server_rests_and_serves_again_when_there_are_some() -> None:
+@pytest.mark.parametrize("reactor", ["1", "0"], ids=["reactor", "asyncio"])
+async def test_without_descriptors_a_server_rests_and_serves_again_when_there_are_some(
+    reactor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELIO_REACTOR", reactor)
     with target(descriptors=40) as running, ExitStack() as held:
         for _ in range(80):
             held.enter_context(socket.create_connection(("127.0.0.1", running.port)))
-        peers = held.pop_all()
         before = running.processor_time()
-        await asyncio.sleep(1.5)  # the time over which it could spin is what is measured
+        await asyncio.sleep(1.5)  # not to wait for something: how much a server does in that time is the question
         spent = running.processor_time() - before
-        log = running.log
-        peers.close()
+        complaints = running.log.count("Too many open files")
+        held.close()
         await running.serves()
-        assert spent < 0.3
-        assert len(log.splitlines()) <= 20, log[:3000]
+    assert spent < 0.3
+    assert 1 <= complaints <= 10
 
 
 async def test_a_websocket_stays_alive_while_there_are_no_descriptors() -> None:

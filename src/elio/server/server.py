@@ -33,6 +33,10 @@ __all__ = ["Server"]
 
 logger = logging.getLogger("elio.server")
 
+_ACCEPTS: Final = 1
+"""Connections that asyncio accepts in a turn, as its ``backlog`` says. While the system has no descriptor left, it also
+tries, fails and logs so many times a second."""
+
 _SETTLE: Final = 4
 """Turns of the loop from the accept of a connection to the request that came with it."""
 
@@ -182,15 +186,12 @@ class Server:
         def accept() -> asyncio.BaseProtocol:
             return cast(asyncio.BaseProtocol, HttpConnection(context))
 
-        if self._tls is None:
-            return await loop.create_server(accept, sock=sock, backlog=self._limits.backlog)
-        return await loop.create_server(
-            accept,
-            sock=sock,
-            backlog=self._limits.backlog,
-            ssl=self._tls,
-            ssl_handshake_timeout=self._limits.tls_handshake_timeout,
-        )
+        tls: dict[str, Any] = {}
+        if self._tls is not None:
+            tls = {"ssl": self._tls, "ssl_handshake_timeout": self._limits.tls_handshake_timeout}
+        listener = await loop.create_server(accept, sock=sock, backlog=_ACCEPTS, **tls)
+        sock.listen(self._limits.backlog)
+        return listener
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed.
