@@ -126,7 +126,7 @@ class Headers:
     def has_token(self, name: str, token: str) -> bool:
         """Whether the list of that name has the token, compared without regard to case, as a whole."""
         wanted = token.lower()
-        return any(item.lower() == wanted for item in self.get_list(name))
+        return any(wanted in parse_list(value.lower()) for value in self.get_all(name))
 
     def add(self, name: str, value: str) -> None:
         """Add one more value; those that are there stay.
@@ -179,6 +179,9 @@ HeadersLike: TypeAlias = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 
 def parse_list(value: str) -> list[str]:
     """Split a comma-separated list and drop empty items (RFC 9110 5.6.1). Quoted commas do not split."""
+    if "," not in value:
+        item = value.strip(" \t")
+        return [item] if item else []
     return [item for part in split_unquoted(value, ",") if (item := part.strip(" \t"))]
 
 

@@ -51,13 +51,12 @@ class HeadCollector:
         self._limits = limits
         self._check_line = check_line
         self._empty_lines = empty_lines
-        self._buffer = bytearray()
         self.headers_size = 0
         self.header_count = 0
         self._reset()
 
     def _reset(self) -> None:
-        self._buffer.clear()
+        self._buffer: bytes | bytearray = b""  # a head that is not complete
         self._empty_lines_left = self._empty_lines
         self._scanned = 0  # bytes that were checked
         self._line_count = 0  # line ends among them
@@ -90,7 +89,7 @@ class HeadCollector:
         if end < 0:
             self._check_unfinished(seen)
             if seen is not self._buffer:
-                self._buffer[:] = seen
+                self._buffer = bytearray(seen)
             return None
         line_end = seen.find(b"\r\n")
         self.headers_size = end - line_end

@@ -65,7 +65,7 @@ class ServerConnection:
         self._writer = ResponseWriter()
         # RFC 9112 2.2: an empty line before the request line is ignored; one, not many.
         self._collector = HeadCollector(limits, check_request_line, empty_lines=1)
-        self._rest = bytearray()  # what follows the present request
+        self._rest = b""  # what follows the present request
         self._eof = False
         self._expect_head()
 
@@ -175,14 +175,17 @@ class ServerConnection:
 
     def _read_rest(self) -> list[Event]:
         """Read what waited, and the end of the connection if that waited too."""
-        data = bytes(self._rest)
-        self._rest.clear()
-        events = self.receive_data(data)
+        data = self._take_rest()
+        events = self.receive_data(data) if data else []
         return events + self.receive_eof() if self._eof else events
+
+    def _take_rest(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return rest
 
     def _fail(self) -> None:
         self._state = _State.FAILED
-        self._rest.clear()
+        self._rest = b""
 
     def _receive_head(self, data: bytes, events: list[Event]) -> None:
         found = self._collector.collect(data)
@@ -240,9 +243,7 @@ class ServerConnection:
         """
         if self._state is not _State.SWITCHED:
             raise LocalProtocolError("take_rest before 101 Switching Protocols")
-        rest = bytes(self._rest)
-        self._rest.clear()
-        return rest
+        return self._take_rest()
 
     def decline_upgrade(self) -> list[Event]:
         """Treat a request that asks for an upgrade as an ordinary one (RFC 9110 7.8).

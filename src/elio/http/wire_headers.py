@@ -8,6 +8,8 @@ Not here: checking them. The bytes have passed the parser.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..headers import Headers, HeadersLike
 
 __all__ = ["WireHeaders", "parse_fields"]
@@ -80,6 +82,7 @@ class WireHeaders(Headers):
         return raw[start : raw.find(b"\r\n", start)].strip(b" \t").decode("latin-1")
 
 
+@lru_cache(maxsize=128)
 def _line_start(name: str) -> bytes:
     """What a line of that name begins with; a colon would reach into the value, so it is made what no name has."""
     return f"\r\n{name.lower().replace(':', '?')}:".encode("ascii", "replace")

@@ -6,6 +6,7 @@ The protocol is :mod:`elio.http`; a request that becomes a WebSocket takes the s
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from math import inf
 from typing import Any, Final
 
 from ..errors import ClientDisconnected, HTTPError, RemoteProtocolError
@@ -36,6 +37,7 @@ class HttpConnection(Outlet):
     """The receiver of one accepted stream (an :class:`elio.server.exchange.Line`)."""
 
     __slots__ = (
+        "_asked_at",
         "_bucket",
         "_deadline",
         "_exchange",
@@ -53,8 +55,9 @@ class HttpConnection(Outlet):
         self.http = ServerConnection(context.runtime.limits)
         self.client = ""
         self._exchange: Exchange | None = None
+        self._asked_at = inf
         self._bucket = -1
-        self._deadline = 0.0
+        self._deadline = inf
         self._idle = False
         self._lingering = False
         self._reading_paused = False
@@ -80,10 +83,10 @@ class HttpConnection(Outlet):
         """Bytes of the client."""
         if self._lingering:
             return
-        if self._idle:
-            self._idle = False
-            self._set_deadline(self.runtime.limits.headers_timeout)
+        was_idle, self._idle = self._idle, False
         self._handle(self.http.receive_data(data))
+        if was_idle and self._exchange is None and not self._lingering:
+            self._set_deadline(self.runtime.limits.headers_timeout)
         self.regulate()
 
     def eof_received(self) -> bool:
@@ -137,7 +140,7 @@ class HttpConnection(Outlet):
                 self._violated(event)
 
     def _begin(self, head: RequestHead) -> None:
-        self._set_deadline(None)
+        self._deadline = inf
         self._exchange = Exchange(self, head)
         if head.upgrade and (head.has_body or not is_websocket_upgrade(head.method, head.headers)):
             self._handle(self.http.decline_upgrade())
@@ -293,20 +296,22 @@ class HttpConnection(Outlet):
             self._reading_paused = True
             self._stream.pause_reading()
 
-    def _set_deadline(self, seconds: float | None) -> None:
-        self._deadline = 0.0 if seconds is None else self.runtime.timer.now() + seconds
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self.context.runtime.timer.now() + seconds
         self._schedule()
 
     def _schedule(self) -> None:
         """A deadline that moved away costs nothing: the timer asks at the old one."""
-        wishes = [self._deadline] if self._deadline else []
-        timeout = self.runtime.limits.send_timeout
-        if self._paused and timeout is not None and not self._streams:
-            wishes.append(self._stalled_since + timeout)
-        if not wishes:
+        when = self._deadline
+        if self._paused and not self._streams:
+            timeout = self.runtime.limits.send_timeout
+            when = when if timeout is None else min(when, self._stalled_since + timeout)
+        if when >= self._asked_at:
             return
-        self.runtime.timer.forget(self, self._bucket)
-        self._bucket = self.runtime.timer.schedule(self, min(wishes))
+        timer = self.context.runtime.timer
+        timer.forget(self, self._bucket)
+        self._bucket = timer.schedule(self, when)
+        self._asked_at = when
 
     @property
     def _streams(self) -> bool:
@@ -315,17 +320,18 @@ class HttpConnection(Outlet):
 
     def check_time(self, now: float) -> None:
         """Called by the coarse timer."""
+        self._asked_at = inf
         if self._lost:
             return
         if not self._streams and self._is_stalled(now):
             self.abort()
-        elif self._deadline and now >= self._deadline:
+        elif now >= self._deadline:
             self._expire()
         else:
             self._schedule()
 
     def _expire(self) -> None:
-        self._deadline = 0.0
+        self._deadline = inf
         if self._lingering:
             self._stream.abort()
         elif not self.http.head_started:

@@ -105,7 +105,12 @@ class Context:
             self._date = http_date(second)
         return self._date
 
+    @property
+    def logs_access(self) -> bool:
+        """Whether anybody reads what :meth:`log_access` writes."""
+        return self.access_log.isEnabledFor(logging.INFO)
+
     def log_access(self, request_line: str, client: str, status: int, seconds: float) -> None:
         """One line for one request. What the peer sent is escaped."""
-        if self.access_log.isEnabledFor(logging.INFO):
+        if self.logs_access:
             self.access_log.info("%s %s %d %.1fms", client or "-", ascii(request_line), status, seconds * 1000)

@@ -23,7 +23,7 @@ from ..session import WebSocket
 from ..websocket.handshake import host_allowed
 from .context import Context
 from .failures import error_response, log_failure, respond, response_to
-from .upgrade import Streaming, Upgrade, open_websocket, run_stream, run_websocket
+from .upgrade import Streaming, Upgrade, WebSocketRoute, open_websocket, run_stream, run_websocket
 
 __all__ = ["Exchange", "Line"]
 
@@ -79,10 +79,11 @@ class Line(Protocol):
 class Exchange:
     """A request, the task that answers it, and what it may become (an :class:`elio.server.upgrade.Carrier`)."""
 
-    __slots__ = ("_line", "_started", "body", "events", "request", "task", "websocket")
+    __slots__ = ("_context", "_line", "_started", "body", "events", "request", "task", "websocket")
 
     def __init__(self, line: Line, head: RequestHead) -> None:
         self._line = line
+        self._context = line.context
         self._started = perf_counter()
         self.body = self._make_body(head) if head.has_body else EMPTY_BODY
         self.request = Request(head, body=self.body, client=line.client, scheme=line.context.scheme)
@@ -124,13 +125,15 @@ class Exchange:
 
     async def _serve(self) -> None:
         request = self.request
-        if host_allowed(request.host, self._line.context.allowed_hosts):
-            response = await respond(self._line.context, request)
+        route: WebSocketRoute | None = None
+        if host_allowed(request.host, self._context.allowed_hosts):
+            response = await respond(self._context, request)
         else:
             response = error_response(HTTPError(421, f"host {request.host!r} is not served here"))
         try:
             if isinstance(response, Upgrade):
-                self._begin_websocket(response)
+                self._open_websocket(response)
+                route = response.route
             elif isinstance(response, Streaming) and request.method != "HEAD":
                 await self._serve_stream(response)
             else:
@@ -140,8 +143,16 @@ class Exchange:
         except Exception as error:
             await self._fail(error)
         finally:
-            if self.websocket is None:
+            if route is None:
                 self._line.done()
+        ws = self.websocket
+        if route is None or ws is None:
+            return
+        del response  # the WebSocket may live for days
+        try:
+            await run_websocket(ws, route)
+        finally:
+            self._end_websocket(ws)
 
     async def _fail(self, error: Exception) -> None:
         """What went wrong behind the handler: an answer, if it is not too late for one."""
@@ -149,7 +160,7 @@ class Exchange:
             log_failure(self.request, error)
             return
         with contextlib.suppress(ClientDisconnected):
-            await self.answer(self.request, await response_to(self._line.context, self.request, error))
+            await self.answer(self.request, await response_to(self._context, self.request, error))
 
     async def answer(self, request: Request, response: Response) -> None:
         """Send a response; wait until the client has taken most of it."""
@@ -189,8 +200,10 @@ class Exchange:
                 await close()
 
     def _log(self, status: int) -> None:
-        line = f"{self.request.method} {self.request.target}"
-        self._line.context.log_access(line, self._line.client, status, perf_counter() - self._started)
+        context = self._context
+        if context.logs_access:
+            line = f"{self.request.method} {self.request.target}"
+            context.log_access(line, self._line.client, status, perf_counter() - self._started)
 
     # -- what it may become (an elio.server.upgrade.Carrier) -----------------------------------------------------------
 
@@ -204,21 +217,16 @@ class Exchange:
         """The surroundings."""
         return self._line.runtime
 
-    def _begin_websocket(self, response: Upgrade) -> None:
-        ws = open_websocket(self, self.request, response, origins=self._line.context.origins)
-        self.websocket = ws
-        task = self.runtime.loop.create_task(self._run_websocket(ws, response))
-        self.task = task
-        self._line.context.websockets[ws] = task
+    def _open_websocket(self, response: Upgrade) -> None:
+        self.websocket = open_websocket(self, self.request, response, origins=self._context.origins)
+        self._context.websockets[self.websocket] = self.task
 
-    async def _run_websocket(self, ws: WebSocket, response: Upgrade) -> None:
-        try:
-            await run_websocket(ws, response.route)
-        finally:
-            self._line.context.forget(ws)
-            if self.websocket is ws:  # it was refused: the connection goes on
-                self.websocket = None
-                self._line.done()
+    def _end_websocket(self, ws: WebSocket) -> None:
+        """The handler of a WebSocket has ended."""
+        self._context.forget(ws)
+        if self.websocket is ws:  # it was refused: the connection goes on
+            self.websocket = None
+            self._line.done()
 
     def switch(self, ws: WebSocket, headers: Headers) -> bytes:
         """Answer 101, and let the stream's bytes come to the WebSocket from now on."""
@@ -228,6 +236,7 @@ class Exchange:
         self._log(101)
         self.websocket = None
         line.leave(ws)
+        del self._line  # all of HTTP is over, and its memory free
         return line.http.take_rest()
 
     async def _serve_stream(self, response: Streaming) -> None:

@@ -117,7 +117,7 @@ class Carrier(Protocol):
 class _Handshake:
     """The open half of one opening handshake (an :class:`elio.session.Opening`)."""
 
-    __slots__ = ("_carrier", "_extensions", "_headers", "_key", "_offered", "_request")
+    __slots__ = ("_carrier", "_extensions", "_headers", "_key", "_request")
 
     def __init__(self, carrier: Carrier, request: Request, key: str, headers: Headers, extensions: str | None) -> None:
         self._carrier = carrier
@@ -125,12 +125,11 @@ class _Handshake:
         self._key = key
         self._headers = headers
         self._extensions = extensions
-        self._offered = parse_subprotocols(request.headers)
 
     def accept(self, ws: WebSocket, subprotocol: str | None, headers: HeadersLike) -> None:
         if subprotocol is None:
             subprotocol = ws.subprotocol
-        elif subprotocol not in self._offered:
+        elif subprotocol not in parse_subprotocols(self._request.headers):
             raise LocalProtocolError(f"subprotocol {subprotocol!r} was not offered by the client")
         answer = accept_response(self._key, subprotocol=subprotocol, extensions=self._extensions)
         answer.extend(self._headers)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha1
 from ipaddress import ip_address
 from os import urandom
@@ -124,6 +125,8 @@ def parse_subprotocols(headers: Headers) -> list[str]:
         RemoteProtocolError: one that is not a token, or one that comes twice; status 400.
     """
     offered = headers.get_list("Sec-WebSocket-Protocol")
+    if not offered:
+        return offered
     for subprotocol in offered:
         if not is_token(subprotocol):
             raise _bad_request(f"subprotocol {subprotocol!r} is not a token")
@@ -153,7 +156,9 @@ def accept_response(key: str, *, subprotocol: str | None = None, extensions: str
     Raises:
         InvalidHeader: the subprotocol is not a token.
     """
-    headers = Headers([("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key(key))])
+    headers = Headers.from_trusted(
+        [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key(key))]
+    )
     if subprotocol is not None:
         _check_subprotocols([subprotocol])
         headers.add("Sec-WebSocket-Protocol", subprotocol)
@@ -237,9 +242,8 @@ def host_allowed(host: str | None, allowed: Sequence[str] | None) -> bool:
     """
     if allowed is not None and "*" in (allowed := _as_list(allowed)):
         return True
-    try:
-        name, _ = parse_authority(host or "")
-    except InvalidURL:
+    name = _name_in(host or "")
+    if name is None:
         return False
     if allowed is None:
         return _is_loopback(name)
@@ -251,6 +255,16 @@ def _as_list(allowed: Sequence[str]) -> Sequence[str]:
     return [allowed] if isinstance(allowed, str) else allowed
 
 
+@lru_cache(maxsize=32)
+def _name_in(authority: str) -> str | None:
+    """Host names are asked for again and again, and there are few."""
+    try:
+        return parse_authority(authority)[0]
+    except InvalidURL:
+        return None
+
+
+@lru_cache(maxsize=32)
 def _is_loopback(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -263,11 +277,7 @@ def _is_loopback(name: str) -> bool:
 def _matches(name: str, pattern: str) -> bool:
     if pattern.startswith("*."):
         return name.endswith(pattern[1:])
-    try:
-        return name == parse_authority(pattern)[0]
-    except InvalidURL:
-        # An IPv6 address without brackets.
-        return name == pattern
+    return name == (_name_in(pattern) or pattern)  # the pattern itself: an IPv6 address without brackets
 
 
 # -- client ------------------------------------------------------------------------------------------------------------
