@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from elio.cli import main, reload
+from elio.cli import main
 from elio.cli.reload import changes, snapshot
 from support.certificates import make
 from support.programs import DEADLINE, Program, dial, elio, replace, start
@@ -258,7 +258,7 @@ async def test_a_server_that_does_not_end_is_killed(app: Path) -> None:
 def test_other_systems_are_told_that_it_does_not_work(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reload.os, "name", "nt")
+    monkeypatch.setattr("os.name", "nt")
     assert main(["serve", "app", "--reload"]) == 1
     assert capsys.readouterr().err.startswith("elio: --reload does not work on this system")
 

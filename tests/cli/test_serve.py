@@ -135,7 +135,7 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, *arguments:
         raise error
 
     monkeypatch.setattr(serve, "load_router", fail)
-    monkeypatch.setattr(serve.logging, "basicConfig", lambda **_: None)
+    monkeypatch.setattr("logging.basicConfig", lambda **_: None)
     return cli.main(["serve", "app", *arguments])
 
 

@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -450,7 +451,7 @@ async def whole_life(tmp_path: Path, certificates: Certificates) -> None:
         Server(make_router(), uds=path) as unix,
         Server(make_router(), port=0, tls=files, limits=Limits(ping_interval=None)) as tls,
     ):
-        secure = {"ssl": certificates.client, "server_hostname": "localhost"}
+        secure: dict[str, Any] = {"ssl": certificates.client, "server_hostname": "localhost"}
         async with dial(tcp.port) as one, dial(path) as two, dial(tls.port, **secure) as three:
             for raw in (one, two, three):
                 assert (await raw.get("/")).body == b"hello"
