@@ -296,8 +296,8 @@ class HttpConnection(Outlet):
             self._reading_paused = True
             self._stream.pause_reading()
 
-    def _set_deadline(self, seconds: float) -> None:
-        self._deadline = self.context.runtime.timer.now() + seconds
+    def _set_deadline(self, seconds: float | None) -> None:
+        self._deadline = inf if seconds is None else self.context.runtime.timer.now() + seconds
         self._schedule()
 
     def _schedule(self) -> None:
