@@ -141,3 +141,16 @@ def test_an_inherited_descriptor_is_used_and_left_to_its_owner() -> None:
 def test_a_descriptor_that_is_no_socket_is_an_error() -> None:
     with open(os.devnull) as file, pytest.raises(ConfigurationError, match="is not a socket that can listen"):
         open_sockets(Address(fd=file.fileno()), 10)
+
+
+def test_what_cannot_be_inherited_leaves_nothing_open() -> None:
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    with socket.socket() as connected, socket.create_server(("127.0.0.1", 0)) as other:
+        connected.connect(other.getsockname())
+        with pytest.raises(ConfigurationError, match="is not a socket that can listen"):
+            open_sockets(Address(fd=connected.fileno()), 10)
+        assert connected.getpeername() == other.getsockname()
+    with open(os.devnull) as file, pytest.raises(ConfigurationError):
+        open_sockets(Address(fd=file.fileno()), 10)
+    after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    assert after == before

@@ -49,12 +49,24 @@ def open_sockets(address: Address, backlog: int) -> list[socket.socket]:
 
 def _inherit(fd: int, backlog: int) -> socket.socket:
     try:
-        sock = socket.socket(fileno=os.dup(fd))
+        owner = socket.socket(fileno=fd)
+        try:
+            sock = owner.dup()
+        finally:
+            owner.detach()
+    except OSError as error:
+        raise _no_listener(fd, error) from error
+    try:
         sock.listen(backlog)
     except OSError as error:
-        raise ConfigurationError(f"descriptor {fd} is not a socket that can listen: {error.strerror}") from error
+        sock.close()
+        raise _no_listener(fd, error) from error
     sock.setblocking(False)
     return sock
+
+
+def _no_listener(fd: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"descriptor {fd} is not a socket that can listen: {error.strerror}")
 
 
 def _open_unix(path: str, backlog: int) -> socket.socket:

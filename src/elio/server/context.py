@@ -20,7 +20,7 @@ class Tracked(Protocol):
     """An HTTP connection, as far as the server that ends it needs it."""
 
     def shut_down(self) -> None:
-        """Close when the present response is complete; at once if there is none."""
+        """Close when the present response is complete, or soon if there is none."""
         ...
 
     def abort(self) -> None:
