@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import signal
 import socket
 import time
+from contextlib import ExitStack, closing
 
 import pytest
+from websockets.asyncio.client import connect as dial
 
 from support.processes import EXAMPLES, example
 from support.raw import DEADLINE
@@ -77,6 +80,36 @@ def test_a_signal_stops_an_example_with_status_0(name: str, number: signal.Signa
         assert program.wait() == 0
         assert time.monotonic() - asked < QUICK
         assert program.errors == ""
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_an_example_stops_quickly_with_people_connected(name: str) -> None:
+    below = {"websocket": "/websocket", "sse": "/sse"} if name == "demo" else {"websocket": "", "sse": ""}
+    with example(name, "0") as program, ExitStack() as stack:
+        port = program.port()
+        if name != "sse_server":
+            ws = await dial(f"ws://127.0.0.1:{port}{below['websocket']}/ws/chat", proxy=None)
+            await ws.recv()
+        if name != "websocket_server":
+            reader = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)))
+            reader.request("GET", f"{below['sse']}/events")
+            stream = reader.getresponse()
+            assert stream.read(7) == b"retry: "
+        program.signal(signal.SIGTERM)
+        if name != "sse_server":
+            async for _ in ws:
+                pass
+            assert ws.close_code == 1001
+        assert await asyncio.to_thread(program.wait) == 0
+        assert program.errors == ""
+
+
+@pytest.mark.parametrize("value", ["0", "nan", "soon"])
+@pytest.mark.parametrize("option", ["--interval", "--retry"])
+def test_what_is_no_time_is_a_wrong_command_line(option: str, value: str) -> None:
+    with example("sse_server", "0", f"{option}={value}") as program:
+        assert program.wait() == 2
+        assert f"argument {option}: " in program.errors
 
 
 @pytest.mark.parametrize(
