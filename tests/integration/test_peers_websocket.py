@@ -110,7 +110,7 @@ async def test_pings_of_both_sides(site: Site) -> None:
         async with asyncio.timeout(DEADLINE):
             for payload in (b"", bytes(range(125))):
                 assert await (await ws.ping(payload)) >= 0
-        await ws.send("to and fro")
+        await ws.send("there and back")
         assert float(await ws.recv()) > 0
 
 
