@@ -22,6 +22,13 @@ async def index(request: Request) -> Response:
     return Response.file(PAGES / "index.html")
 
 
+@router.get("/websocket")
+@router.get("/sse")
+async def with_slash(request: Request) -> Response:
+    """What the pages name is found beside them, so their addresses end with a slash."""
+    return Response.redirect(f"{request.path}/", status=308)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="The WebSocket and the SSE example on one port.")
     parser.add_argument("port", type=int, nargs="?", default=8080, help="port to listen on (default: %(default)s)")

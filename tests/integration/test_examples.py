@@ -82,6 +82,14 @@ def test_a_signal_stops_an_example_with_status_0(name: str, number: signal.Signa
         assert program.errors == ""
 
 
+def test_pages_of_the_demo_are_found_without_their_slash_too() -> None:
+    with example("demo", "0") as program:
+        port = program.port()
+        for path in ("/websocket", "/sse"):
+            assert get(port, path)[0] == 308
+            assert get(port, f"{path}/")[0] == 200
+
+
 @pytest.mark.parametrize("name", SERVERS)
 async def test_an_example_stops_quickly_with_people_connected(name: str) -> None:
     below = {"websocket": "/websocket", "sse": "/sse"} if name == "demo" else {"websocket": "", "sse": ""}
