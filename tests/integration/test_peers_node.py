@@ -53,7 +53,7 @@ async def test_fragments_of_both_sides(node: str, site: Site) -> None:
 
 async def test_pings_of_both_sides(node: str, site: Site) -> None:
     payload = bytes(range(125)).hex()
-    saw = await websocket(node, site, "/pings", ["ping", payload], ["ping", ""], ["text", "there and back"], ["receive", 1])
+    saw = await websocket(node, site, "/pings", ["ping", payload], ["ping", ""], ["text", "and back"], ["receive", 1])
     assert saw.pongs == [payload, "", b"unasked".hex()]
     assert 0 < float(saw.messages[0]) < 5
 
