@@ -35,7 +35,7 @@ TWINS: Final = (
 )
 """Python files that are also compiled, where their `.pxd` exists."""
 
-LINUX: Final = ("elio.net._socket_stream", "elio.net.reactor")
+LINUX: Final = ("elio.net._epoll_set", "elio.net._socket_stream", "elio.net.reactor")
 """Modules over system calls that only Linux has."""
 
 NATIVE: Final = ("elio.websocket._native", "elio._send", *LINUX)

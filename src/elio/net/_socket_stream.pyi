@@ -1,18 +1,10 @@
-"""The epoll set of the reactor and the streams in it: reading, writing, flow control, the end."""
+"""The streams of the reactor: reading, writing, flow control, the end."""
 
-import asyncio
 from typing import Any, final
 
-__all__ = ["EpollSet", "SocketStream"]
+from ._epoll_set import Pollable
 
-class Pollable:
-    """Something with a descriptor that an epoll set watches."""
-
-class EpollSet:
-    """One epoll set, the base of :class:`elio.net.reactor.Reactor`."""
-
-    loop: asyncio.AbstractEventLoop
-    """The loop that it runs in."""
+__all__ = ["SocketStream"]
 
 @final
 class SocketStream(Pollable):

@@ -9,7 +9,8 @@ import socket
 from collections.abc import Callable
 from typing import final
 
-from ._socket_stream import EpollSet, Pollable, SocketStream
+from ._epoll_set import EpollSet, Pollable
+from ._socket_stream import SocketStream
 from .stream import Receiver
 
 __all__ = ["Listener", "Reactor", "SocketStream"]

@@ -13,13 +13,12 @@ cimport cython
 from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 
-from elio.net._socket_stream cimport (
+from elio.net._epoll_set cimport (
     EPOLL_CTL_ADD,
     EPOLL_CTL_DEL,
     EPOLLIN,
     EpollSet,
     Pollable,
-    SocketStream,
     elio_accept,
     elio_address,
     elio_lost_before_accept,
@@ -27,6 +26,7 @@ from elio.net._socket_stream cimport (
     elio_watch,
     os_error,
 )
+from elio.net._socket_stream cimport SocketStream, open_stream
 
 __all__ = ["Listener", "Reactor", "SocketStream"]
 
@@ -93,7 +93,7 @@ cdef class Reactor(EpollSet):
         elio_peer(fd, &peer)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             elio_no_delay(fd)
-        return self._open(fd, receiver, sock, &peer)
+        return open_stream(self, fd, receiver, sock, &peer)
 
     def close(self):
         if self._epoll < 0:
@@ -179,7 +179,7 @@ cdef class Listener(Pollable):
             close(fd)
             return self._set._report("Error on accepting a connection: the factory failed.", error, None, None)
         try:
-            self._set._open(fd, receiver, None, peer)
+            open_stream(self._set, fd, receiver, None, peer)
         except OSError as error:  # the system has no room for another descriptor in the set
             self._rest(error)
         return 0

@@ -1,0 +1,14 @@
+"""The epoll set of the reactor: its turns, its descriptors, the buffer that all streams in it read into."""
+
+import asyncio
+
+__all__ = ["EpollSet"]
+
+class Pollable:
+    """Something with a descriptor that an epoll set watches."""
+
+class EpollSet:
+    """One epoll set, the base of :class:`elio.net.reactor.Reactor`."""
+
+    loop: asyncio.AbstractEventLoop
+    """The loop that it runs in."""

@@ -1,0 +1,215 @@
+"""The epoll set of the reactor: its turns, its descriptors, the buffer that all streams in it read into.
+
+An event names a descriptor and the generation of what was registered with it, so one that was meant for a closed stream
+is no other's. Not here: what a stream does (:mod:`elio.net._socket_stream`), listening, and the place in the event loop
+(:mod:`elio.net.reactor`).
+"""
+
+import os
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.list cimport PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_XDECREF
+from libc.errno cimport errno
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc
+
+__all__ = ["EpollSet"]
+
+
+cdef extern from "Python.h":
+    PyObject *_new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
+    int _PyBytes_Resize(PyObject **, Py_ssize_t) except -1
+    const char *_octets "PyBytes_AS_STRING"(PyObject *)
+
+
+cdef extern from "_epoll.h" nogil:
+    const int EPOLL_CLOEXEC
+
+    int epoll_create1(int flags)
+    int close(int fd)
+    Py_ssize_t elio_receive(int fd, void *buffer, size_t size, int *cut)
+
+
+cdef enum:
+    HAND_OVER = 131072  # from so many bytes on the buffer itself is handed to the receiver, and a new one is made
+    EVENTS = 512  # events of one turn; what more is ready has its turn next
+
+
+cdef object os_error(int code):
+    """The exception for a result -errno."""
+    return OSError(-code, os.strerror(-code))
+
+
+cdef class Pollable:
+    def __cinit__(self):
+        self._fd = -1
+
+    cdef int _ready(self, uint32_t events) except -1:
+        return 0
+
+    cdef int _go_on(self) except -1:
+        return 0
+
+    cdef int _finish(self, error) except -1:
+        return 0
+
+
+cdef class EpollSet:
+    """One epoll set. The loop watches its descriptor; each time it is ready, one turn serves all that are."""
+
+    def __cinit__(self, loop):
+        self.loop = loop
+        self._epoll = -1
+        self._table = []
+        self._left = []
+        self._lost = []
+        self._events = <epoll_event *> malloc(EVENTS * sizeof(epoll_event))
+        if self._events is NULL:
+            raise MemoryError
+        self._epoll = epoll_create1(EPOLL_CLOEXEC)
+        if self._epoll < 0:
+            raise os_error(-errno)
+
+    def __dealloc__(self):
+        if self._epoll >= 0:
+            close(self._epoll)
+        free(self._events)
+        Py_XDECREF(self._buffer)
+
+    # -- the turn ------------------------------------------------------------------------------------------------------
+
+    def _on_ready(self):
+        self._turn()
+
+    def _on_turn(self):
+        self._scheduled = False
+        self._turn()
+
+    cdef int _turn(self) except -1:
+        """Serve what is ready, then what an earlier turn has left over, then those that are lost.
+
+        What a callback that raises (SystemExit, KeyboardInterrupt) keeps from being served is served in the next turn.
+        """
+        cdef list left = self._left
+        cdef bint nested = self._in_turn
+        self._in_turn = True
+        if left:
+            self._left = []
+        try:
+            self._serve_events()
+            if left and left is not self._left:
+                self._serve_left(left)
+            if self._lost:
+                self._finish_lost()
+        finally:
+            self._in_turn = nested
+            if self._left or self._lost or self._next < self._count:
+                self._turn_again()
+        return 0
+
+    cdef int _serve_left(self, list left) except -1:
+        left.reverse()
+        try:
+            while left:
+                stream = left.pop()
+                (<Pollable> stream)._go_on()
+        finally:
+            self._left += left
+        return 0
+
+    cdef int _finish_lost(self) except -1:
+        cdef list lost = self._lost
+        self._lost = []
+        lost.reverse()
+        try:
+            while lost:
+                stream, error = lost.pop()
+                (<Pollable> stream)._finish(error)
+        finally:
+            self._lost += lost
+        return 0
+
+    cdef int _serve_events(self) except -1:
+        cdef Pollable pollable
+        cdef epoll_event *event
+        if self._next >= self._count and self._epoll >= 0:
+            self._next = 0
+            self._count = max(0, elio_poll(self._epoll, self._events, EVENTS))
+        while self._next < self._count:
+            event = &self._events[self._next]
+            self._next += 1
+            entry = self._table[elio_event_fd(event)]
+            if entry is not None:
+                pollable = <Pollable> entry
+                if pollable._generation == elio_event_generation(event):
+                    pollable._ready(event.events)
+        return 0
+
+    cdef int _turn_again(self) except -1:
+        if not self._scheduled:
+            self._scheduled = True
+            self.loop.call_soon(self._on_turn)
+        return 0
+
+    cdef int _leave(self, Pollable stream) except -1:
+        """The stream has something to do that no event will tell: it goes on in the next turn."""
+        if not stream._left_over:
+            stream._left_over = True
+            self._left.append(stream)
+            if not self._in_turn:
+                self._turn_again()
+        return 0
+
+    cdef int _lose(self, Pollable stream, error) except -1:
+        """The stream is closed; its receiver is told at the end of the turn."""
+        self._lost.append((stream, error))
+        if not self._in_turn:
+            self._turn_again()
+        return 0
+
+    cdef int _report(self, str message, error, stream, receiver) except -1:
+        self.loop.call_exception_handler(
+            {"message": message, "exception": error, "transport": stream, "protocol": receiver}
+        )
+        return 0
+
+    # -- descriptors ---------------------------------------------------------------------------------------------------
+
+    cdef int _watch(self, Pollable pollable, uint32_t events) except -1:
+        cdef int fd = pollable._fd
+        cdef int result
+        self._generations = (self._generations + 1) & 0x7FFFFFFF
+        result = elio_watch(self._epoll, EPOLL_CTL_ADD, fd, self._generations, events)
+        if result < 0:
+            raise os_error(result)
+        while PyList_GET_SIZE(self._table) <= fd:
+            self._table.append(None)
+        pollable._set = self
+        pollable._generation = self._generations
+        self._table[fd] = pollable
+        return 0
+
+    cdef int _forget(self, int fd) except -1:
+        self._table[fd] = None
+        return 0
+
+    cdef bytes _receive(self, int fd, int *cut):
+        """What can be read now, at most READ_SIZE bytes; b"" at the end; None on an error, which is in `_error`."""
+        cdef PyObject *buffer = self._buffer
+        cdef Py_ssize_t size
+        if buffer is NULL:
+            buffer = self._buffer = _new_bytes(NULL, READ_SIZE)
+        size = elio_receive(fd, <void *> _octets(buffer), READ_SIZE, cut)
+        if size < 0:
+            self._error = <int> size
+            return None
+        if size < HAND_OVER:
+            return PyBytes_FromStringAndSize(_octets(buffer), size)
+        self._buffer = NULL
+        if size < READ_SIZE:
+            _PyBytes_Resize(&buffer, size)
+        data = <bytes> buffer
+        Py_DECREF(data)
+        return data
