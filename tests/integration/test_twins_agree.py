@@ -107,6 +107,18 @@ def test_random_talks_in_random_cuts(role: str) -> None:
             assert talk_of(native, role, pieces, **options) == talk_of(pure, role, pieces, **options), seed
 
 
+def test_long_messages_in_random_cuts() -> None:
+    rng = random.Random(4)
+    for size in (1000, 65535, 65536, 300_000):
+        for alphabet in ("a", "aé", "a€😀"):
+            text = "".join(rng.choices(alphabet, k=size)).encode()
+            middle = rng.randrange(size)
+            data = frame(0x81, text) + frame(0x01, text[:middle]) + frame(0x89, b"") + frame(0x80, text[middle:])
+            data += frame(0x82, text) + frame(0x01, text + b"\xc3") + frame(0x80, b"(")
+            pieces = random_cuts(data, rng, longest=rng.choice([5000, 70_000, 400_000]))
+            assert talk_of(native, "server", pieces) == talk_of(pure, "server", pieces)
+
+
 def test_random_bytes() -> None:
     for seed in range(2000):
         rng = random.Random(seed)

@@ -11,6 +11,7 @@ import pytest
 from elio.errors import LocalProtocolError, MessageTooBig
 from elio.websocket.codes import Opcode
 from elio.websocket.frame import ENDS, MAX_LENGTH, STARTS, WHOLE, FrameDecoder, encode_frame
+from elio.websocket.octets import MessageBuffer
 from support.frames import KEY, byte_by_byte, frame, header, random_cuts, ways, xor
 
 MIB = 1024 * 1024
@@ -343,6 +344,33 @@ def test_what_was_fed_is_not_held_once_it_came_out(rest: bytes) -> None:
     assert sys.getrefcount(data) == before
     assert decoder.payload == b""
     assert decoder.waiting_size < 14
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["client", "server"])
+def test_parts_are_poured_into_the_buffer_of_a_message(key: bytes | None) -> None:
+    text = "Grüße, 日本語 " * 50
+    data = frame(0x81, text.encode(), key)
+    for pieces in ways(data, 9):
+        decoder = FrameDecoder(masked=key is not None)
+        buffer = MessageBuffer(True)
+        size = 0
+        for piece in pieces:
+            decoder.feed(piece)
+            while decoder.next_part():
+                assert decoder.pour(buffer)
+                size += decoder.size
+        assert size == len(text.encode())
+        assert buffer.finish() == text
+
+
+def test_pouring_says_that_text_is_bad() -> None:
+    decoder = FrameDecoder(masked=True)
+    decoder.feed(frame(0x01, b"\xc3") + frame(0x80, b"\xff"))
+    buffer = MessageBuffer(True)
+    assert decoder.next_part()
+    assert decoder.pour(buffer)
+    assert decoder.next_part()
+    assert not decoder.pour(buffer)
 
 
 def test_discard_drops_everything() -> None:

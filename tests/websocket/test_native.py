@@ -17,7 +17,7 @@ if not _twins.is_compiled("elio.websocket._native"):
     pytest.fail("elio.websocket._native is not built: python setup.py build_ext --inplace", pytrace=False)
 
 from elio.websocket import _native
-from elio.websocket._native import Utf8Validator, apply_mask, apply_mask_in_place
+from elio.websocket._native import MessageBuffer, Utf8Validator, apply_mask, apply_mask_in_place
 
 KEY = b"\x37\xfa\x21\x3d"
 
@@ -250,3 +250,16 @@ def test_the_validator_takes_buffers_only() -> None:
     assert Utf8Validator().feed(memoryview(b"ab"))
     with pytest.raises(TypeError):
         Utf8Validator().feed("ab")  # type: ignore[arg-type]
+
+
+# -- messages while they are gathered (more in test_octets.py)
+
+
+def test_parts_outside_of_the_source_are_refused() -> None:
+    for start, end in ((-1, 2), (0, 4), (2, 1), (4, 4)):
+        with pytest.raises(ValueError, match="in 3 bytes"):
+            MessageBuffer(False).write_part(b"abc", start, end, KEY, 0)
+    with pytest.raises(ValueError, match="masking key of 1 bytes"):
+        MessageBuffer(False).write_part(b"abc", 0, 3, b"k", 0)
+    with pytest.raises(OverflowError):
+        MessageBuffer(False).write_part(b"abc", 0, 3, KEY, -1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from elio.websocket import octets
@@ -52,3 +54,76 @@ def test_framed_text_is_utf8(text: str) -> None:
 def test_framed_text_refuses_lone_surrogates() -> None:
     with pytest.raises(UnicodeEncodeError):
         octets.framed_text(0x81, "\ud800", None)
+
+
+# -- messages while they are gathered
+
+BUFFERS = list({octets.MessageBufferPure, octets.MessageBuffer})
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+@pytest.mark.parametrize("text", ["", "plain", "Grüße", "a😀€" * 500, "x" * 5000 + "é"])
+def test_gathered_bytes_are_the_message(kind: type[octets.MessageBuffer], text: str) -> None:
+    data = text.encode()
+    for longest in (1, 3, 64, 1000, 10_000):
+        binary, words = kind(False), kind(True)
+        for start in range(0, len(data), longest):
+            piece = data[start : start + longest]
+            assert binary.write(piece)
+            assert words.write(piece)
+        assert words.finish() == text
+        message = binary.finish()
+        assert type(message) is bytes
+        assert message == data
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+@pytest.mark.parametrize("rest", [0, 1, 100, 2**63 - 1])
+def test_parts_are_unmasked_where_there_is_a_key(kind: type[octets.MessageBuffer], rest: int) -> None:
+    data = bytes(range(256)) * 3
+    masked = xor(data, KEY)
+    for cut in (0, 1, 7, 8, 100, 767, 768):
+        buffer = kind(False)
+        assert buffer.write_part(b"--" + masked, 2, 2 + cut, KEY, rest)
+        turn = cut & 3
+        assert buffer.write_part(masked, cut, len(data), KEY[turn:] + KEY[:turn], 0)
+        assert buffer.write_part(data, 3, 5, b"", 0)
+        assert buffer.finish() == data + data[3:5]
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+@pytest.mark.parametrize("size", [0, 3, 20, 100])
+def test_text_fails_at_the_first_bad_byte(kind: type[octets.MessageBuffer], size: int) -> None:
+    buffer = kind(True)
+    assert buffer.write(b"x" * size + b"\xf4")
+    assert not buffer.write(b"\x90")
+    assert not buffer.write(b"\x80")
+    assert buffer.finish() is None
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+def test_text_does_not_end_inside_a_character(kind: type[octets.MessageBuffer]) -> None:
+    buffer = kind(True)
+    assert buffer.write("a€".encode()[:-1])
+    assert buffer.finish() is None
+    buffer = kind(True)
+    assert buffer.write("a€".encode()[:-1])
+    assert buffer.write(b"\xac")
+    assert buffer.finish() == "a€"
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+def test_bytes_of_a_binary_message_need_not_be_text(kind: type[octets.MessageBuffer]) -> None:
+    buffer = kind(False)
+    assert buffer.write(b"\xff" * 100)
+    assert buffer.finish() == b"\xff" * 100
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+def test_many_small_fragments_cost_linear_time(kind: type[octets.MessageBuffer]) -> None:
+    buffer = kind(False)
+    started = time.process_time()
+    for _ in range(200_000):
+        buffer.write_part(b"0123456789abcdef", 0, 16, b"", 0)
+    assert buffer.finish() == b"0123456789abcdef" * 200_000
+    assert time.process_time() - started < 5

@@ -2,7 +2,7 @@
 
 from typing import final
 
-__all__ = ["Utf8Validator", "apply_mask", "apply_mask_in_place"]
+__all__ = ["MessageBuffer", "Utf8Validator", "apply_mask", "apply_mask_in_place"]
 
 def apply_mask(data: bytes | bytearray | memoryview, key: bytes, offset: int = 0) -> bytes:
     """Mask or unmask a payload (RFC 6455 5.3); the two are the same.
@@ -38,6 +38,20 @@ class Utf8Validator:
     @property
     def complete(self) -> bool:
         """Whether what was fed is well-formed and ends with a whole character: the text may end here."""
+
+@final
+class MessageBuffer:
+    """A message while it is gathered; see `octets.MessageBufferPure`."""
+
+    def __init__(self, is_text: bool) -> None: ...
+    def write(self, data: bytes) -> bool:
+        """Add bytes; False if text is not UTF-8 from there on."""
+
+    def write_part(self, source: bytes, start: int, end: int, key: bytes, rest: int) -> bool:
+        """Add what the source has between two positions, unmasked where there is a key; as `write`."""
+
+    def finish(self) -> str | bytes | None:
+        """The message; None if it is text that ends inside a character."""
 
 def _masking_paths() -> list[str]:
     """The ways of masking of this processor and this build: `words` and what there is of `sse2`, `avx2`, `neon`."""

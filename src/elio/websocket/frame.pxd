@@ -3,6 +3,7 @@
 cimport cython
 
 from elio.websocket cimport octets
+from elio.websocket._native cimport MessageBuffer
 
 cdef unsigned char _FIN
 cdef unsigned char _RSV1
@@ -25,6 +26,10 @@ cdef class FrameDecoder:
     cdef bytes _allowed
     cdef readonly bytes _buffer
     cdef bytes _key
+    cdef bytes _next_key
+    cdef bytes _source
+    cdef Py_ssize_t _start
+    cdef Py_ssize_t _end
     cdef Py_ssize_t _position
     cdef unsigned long long _remaining
     cdef unsigned char _mask_bit
@@ -33,11 +38,14 @@ cdef class FrameDecoder:
     cdef public bint compressed
     cdef public unsigned long long max_message_size
     cdef public unsigned long long max_payload_size
-    cdef readonly bytes payload
+    cdef readonly Py_ssize_t size
     cdef readonly object error
 
     cpdef feed(self, bytes data)
     cpdef discard(self)
+    cpdef bytes read_payload(self)
+    cpdef bint pour(self, MessageBuffer buffer) except -1
+    cdef _set_part(self, bytes source, Py_ssize_t start, Py_ssize_t end, bytes key)
 
     @cython.locals(
         buffer=bytes, data="const unsigned char *", position=Py_ssize_t, available=Py_ssize_t, start=Py_ssize_t,
@@ -55,7 +63,7 @@ cdef class FrameDecoder:
 
     cdef bint _start_of_frame(self, unsigned char head, Py_ssize_t start, unsigned long long size) except -1
     cdef bint _next_of_payload(self) except -1
-    @cython.locals(piece=bytes, position=Py_ssize_t, taken="unsigned long long", turn=Py_ssize_t)
+    @cython.locals(key=bytes, position=Py_ssize_t, taken="unsigned long long", turn=Py_ssize_t)
     cdef _take(self, unsigned long long size)
     cdef bint _need_more(self) except -1
     cdef bint _is_minimal(self, unsigned long long size, Py_ssize_t header_size) except -1

@@ -84,7 +84,7 @@ def encode_head(head: int, payload: bytes | bytearray | memoryview, masking_key:
 class FrameDecoder:
     """Cuts what one peer sends into frames, and long frames into the parts that have arrived.
 
-    Feed bytes, then call :meth:`next_part` until it says False; the attributes ``part``, ``head`` and ``payload`` hold
+    Feed bytes, then call :meth:`next_part` until it says False; the attributes ``part``, ``head`` and ``size`` hold
     what it found until the next call. Nothing is allocated by what a peer announces, and no buffer is held while there
     is no input.
 
@@ -96,7 +96,7 @@ class FrameDecoder:
     Attributes:
         part: ``WHOLE``, or what of its frame the part has: ``STARTS``, ``ENDS`` or neither (0).
         head: the first byte of the frame: FIN, RSV1 and opcode.
-        payload: the payload bytes of the part, unmasked.
+        size: bytes of payload in the part. They are had by :attr:`payload` or by :meth:`pour`.
         max_message_size: bytes of one message.
         max_payload_size: bytes that the next data frame may have; the layer above lowers it inside a message.
         compressed: set by the layer above while continuation frames belong to a compressed message.
@@ -106,17 +106,21 @@ class FrameDecoder:
     __slots__ = (
         "_allowed",
         "_buffer",
+        "_end",
         "_key",
         "_mask_bit",
+        "_next_key",
         "_position",
         "_remaining",
+        "_source",
+        "_start",
         "compressed",
         "error",
         "head",
         "max_message_size",
         "max_payload_size",
         "part",
-        "payload",
+        "size",
     )
 
     def __init__(self, *, masked: bool, rsv1: bool = False, max_message_size: int | None = None) -> None:
@@ -125,13 +129,18 @@ class FrameDecoder:
         self._buffer = b""
         self._position = 0
         self._remaining = 0
+        # Where the payload of the part is, and its key; both keys are empty where nothing is masked.
+        self._source = b""
+        self._start = 0
+        self._end = 0
         self._key = b""
+        self._next_key = b""
         self.max_message_size = MAX_LENGTH if max_message_size is None else max_message_size
         self.max_payload_size = self.max_message_size
         self.compressed = False
         self.part = WHOLE
         self.head = 0
-        self.payload = b""
+        self.size = 0
         self.error: RemoteProtocolError | None = None
 
     @property
@@ -159,7 +168,33 @@ class FrameDecoder:
         self._buffer = b""
         self._position = 0
         self._remaining = 0
-        self.payload = b""
+        self._set_part(b"", 0, 0, b"")
+
+    @property
+    def payload(self) -> bytes:
+        """The payload of the part, unmasked."""
+        return self.read_payload()
+
+    def read_payload(self) -> bytes:
+        """The payload of the part, unmasked."""
+        if self._key:
+            return apply_mask(self._source[self._start : self._end], self._key)
+        return octets.plain(self._source, self._start, self._end)
+
+    def pour(self, buffer: octets.MessageBuffer) -> bool:
+        """Write the payload of the part into the buffer of its message, unmasked.
+
+        Returns:
+            False if the message is text and not UTF-8.
+        """
+        return buffer.write_part(self._source, self._start, self._end, self._key, self._remaining)
+
+    def _set_part(self, source: bytes, start: int, end: int, key: bytes) -> None:
+        self._source = source
+        self._start = start
+        self._end = end
+        self._key = key
+        self.size = end - start
 
     def take_messages(self, messages: list[Any], count: int, size: int) -> int:
         """Take the messages at hand that are one frame each, whole and not compressed: the fast way for what is usual.
@@ -270,7 +305,7 @@ class FrameDecoder:
         if size > rest:
             return self._start_of_frame(head, start, size)
         end = start + size
-        self.payload = octets.unmasked(buffer, start, end) if self._mask_bit else octets.plain(buffer, start, end)
+        self._set_part(buffer, start, end, octets.plain(buffer, start - 4, start) if self._mask_bit else b"")
         self.head = head
         self.part = WHOLE
         self._position = end
@@ -281,7 +316,7 @@ class FrameDecoder:
             return self._need_more()
         self.head = head
         self.part = STARTS
-        self._key = self._buffer[start - 4 : start]
+        self._next_key = self._buffer[start - 4 : start] if self._mask_bit else b""
         self._position = start
         self._take(size)
         return True
@@ -300,18 +335,15 @@ class FrameDecoder:
         # Compared before anything is added: a length from the wire may be as large as it likes.
         if size < taken:
             taken = size
-        piece = self._buffer[position : position + taken]
+        key = self._next_key
+        turn = taken & 3
+        if turn:
+            self._next_key = key[turn:] + key[:turn]
+        self._set_part(self._buffer, position, position + taken, key)
         self._position = position + taken
         self._remaining = size - taken
         if not self._remaining:
             self.part |= ENDS
-        if not self._mask_bit:
-            self.payload = piece
-            return
-        self.payload = apply_mask(piece, self._key)
-        turn = taken & 3
-        if turn:
-            self._key = self._key[turn:] + self._key[:turn]
 
     def _need_more(self) -> bool:
         """Keep the rest, which is shorter than a header or a control frame, and nothing else."""
@@ -320,7 +352,7 @@ class FrameDecoder:
         elif self._position:
             self._buffer = self._buffer[self._position :]
         self._position = 0
-        self.payload = b""
+        self._set_part(b"", 0, 0, b"")
         return False
 
     def _is_minimal(self, size: int, header_size: int) -> bool:

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from elio.websocket._native cimport MessageBuffer
 from elio.websocket.frame cimport FrameDecoder
 
 cdef int _CONTINUATION
@@ -20,8 +21,7 @@ cdef int WHOLE
 cdef class MessageDecoder:
     cdef FrameDecoder _frames
     cdef object _deflate
-    cdef object _buffer
-    cdef object _utf8
+    cdef MessageBuffer _buffer
     cdef object _final
     cdef long long _max_empty_frames
     cdef long long _max_fragments
@@ -38,15 +38,16 @@ cdef class MessageDecoder:
     cpdef stop(self)
     cpdef bint receive(self, bytes data, list events, Py_ssize_t burst, Py_ssize_t burst_size) except -1
 
-    @cython.locals(frames=FrameDecoder, special=bint, before=Py_ssize_t, head="unsigned char", payload=bytes)
+    @cython.locals(frames=FrameDecoder, special=bint, before=Py_ssize_t, head="unsigned char")
     cdef bint _receive(self, list events, Py_ssize_t burst, Py_ssize_t burst_size) except -1
 
     cdef _finish(self, final)
     cdef bint _add_final(self, list events) except -1
     cdef _add_whole(self, int head, bytes payload, list events)
     cdef _add_control(self, int opcode, bytes payload, list events)
-    @cython.locals(frames=FrameDecoder, part=int, last=bint)
-    cdef _add_part(self, int head, bytes payload, list events)
+    @cython.locals(frames=FrameDecoder, part=int, size=Py_ssize_t, last=bint, good=bint, data=bytes)
+    cdef _add_part(self, int head, list events)
+    cdef _begin_fragment(self, int head, bint empty)
     cdef _end_message(self, list events)
     cdef _finish_message(self)
     cdef _count_empty_frame(self)

@@ -10,13 +10,12 @@ Not here: answers. What has to be sent, and when the connection ends, is the bus
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Final, Protocol, TypeAlias, cast
 
 from ..errors import LimitExceeded, LocalProtocolError, MessageTooBig, RemoteProtocolError
+from . import octets
 from .codes import CloseCode, Opcode, may_be_sent
 from .frame import ENDS, MAX_LENGTH, STARTS, WHOLE, FrameDecoder
-from .utf8 import Utf8Validator
 
 __all__ = ["Close", "Deflate", "Event", "MessageDecoder", "Ping", "Pong", "decode_close", "encode_close"]
 
@@ -31,6 +30,9 @@ _WHOLE_BINARY: Final = 0x80 | _BINARY
 _CONTROL: Final = 0x08
 _CLOSE: Final = int(Opcode.CLOSE)
 _PING: Final = int(Opcode.PING)
+
+# Stands for the buffer between messages; nothing is written to it.
+_NO_BUFFER: Final = octets.MessageBuffer(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,6 @@ class MessageDecoder:
         "_opcode",
         "_size",
         "_stopped",
-        "_utf8",
         "empty_frames",
         "more",
         "pongs_expected",
@@ -190,8 +191,7 @@ class MessageDecoder:
         self._compressed = False
         self._size = 0
         self._fragments = 0
-        self._buffer: BytesIO | None = None
-        self._utf8: Utf8Validator | None = None
+        self._buffer = _NO_BUFFER
         self._inflated = 0
         self._stopped = False
         self._final: Close | RemoteProtocolError | None = None
@@ -258,17 +258,16 @@ class MessageDecoder:
                 self.more = False
                 return special
             head = frames.head
-            payload = frames.payload
             if head & _CONTROL:
                 special = True
-                self._add_control(head & 0x0F, payload, events)
+                self._add_control(head & 0x0F, frames.read_payload(), events)
             elif frames.part == WHOLE and head & 0x80 and not self._opcode:
                 self.empty_frames = 0
-                self._add_whole(head, payload, events)
+                self._add_whole(head, frames.read_payload(), events)
             else:
-                self._add_part(head, payload, events)
+                self._add_part(head, events)
             burst -= 1
-            burst_size -= len(payload)
+            burst_size -= frames.size
 
     def _finish(self, final: Close | RemoteProtocolError) -> None:
         self.stop()
@@ -304,27 +303,29 @@ class MessageDecoder:
             self._count_empty_frame()
         events.append(Pong(payload))
 
-    def _add_part(self, head: int, payload: bytes, events: list[Event]) -> None:
+    def _add_part(self, head: int, events: list[Event]) -> None:
         frames = self._frames
         part = frames.part
+        size = frames.size
         if part & STARTS:
-            self._begin_fragment(head, part == WHOLE and not payload)
+            self._begin_fragment(head, part == WHOLE and not size)
         last = head & 0x80 != 0 and part & ENDS != 0
+        good = True
         if self._compressed:
-            if payload or last:
-                payload = self._inflate(payload, last)
-        elif part & ENDS:
-            frames.max_payload_size = frames.max_message_size - self._size - len(payload)
-        self._size += len(payload)
-        if self._utf8 is not None and not self._utf8.feed(payload):
+            if size or last:
+                data = self._inflate(frames.read_payload(), last)
+                size = len(data)
+                good = self._buffer.write(data)
+        else:
+            if part & ENDS:
+                frames.max_payload_size = frames.max_message_size - self._size - size
+            good = frames.pour(self._buffer)
+        if not good:
             raise _invalid_text()
-        if payload:
+        self._size += size
+        if size or last:
             self.empty_frames = 0
-            if self._buffer is None:
-                self._buffer = BytesIO()
-            self._buffer.write(payload)
         if last:
-            self.empty_frames = 0
             self._end_message(events)
 
     def _begin_fragment(self, head: int, empty: bool) -> None:
@@ -337,7 +338,7 @@ class MessageDecoder:
         else:
             self._opcode = opcode
             self._compressed = self._frames.compressed = head & 0x40 != 0
-            self._utf8 = Utf8Validator() if opcode == _TEXT else None
+            self._buffer = octets.MessageBuffer(opcode == _TEXT)
         self._fragments += 1
         if self._fragments > self._max_fragments:
             raise _limit_exceeded("fragments of one message", self._fragments, self._max_fragments)
@@ -345,21 +346,17 @@ class MessageDecoder:
             self._count_empty_frame()
 
     def _end_message(self, events: list[Event]) -> None:
-        data = b"" if self._buffer is None else self._buffer.getvalue()
-        if self._utf8 is None:
-            events.append(data)
-        elif self._utf8.complete:
-            events.append(data.decode())
-        else:
+        message = self._buffer.finish()
+        if message is None:
             raise _invalid_text()
+        events.append(message)
         self._finish_message()
 
     def _finish_message(self) -> None:
         frames = self._frames
         frames.max_payload_size = frames.max_message_size
         frames.compressed = self._compressed = False
-        self._buffer = None
-        self._utf8 = None
+        self._buffer = _NO_BUFFER
         self._opcode = self._size = self._fragments = 0
 
     def _inflate(self, payload: bytes, last: bool) -> bytes:

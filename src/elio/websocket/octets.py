@@ -6,9 +6,12 @@ a header means and whether it may be.
 
 from __future__ import annotations
 
-from .mask import apply_mask
+from io import BytesIO
 
-__all__ = ["framed", "framed_text", "plain", "unmasked", "unmasked_text"]
+from .mask import apply_mask
+from .utf8 import Utf8Validator
+
+__all__ = ["MessageBuffer", "MessageBufferPure", "framed", "framed_text", "plain", "unmasked", "unmasked_text"]
 
 
 def plain(buffer: bytes, start: int, end: int) -> bytes:
@@ -52,3 +55,50 @@ def framed_text(head: int, text: str, key: bytes | None) -> bytes:
         UnicodeEncodeError: the text has lone surrogates.
     """
     return framed(head, text.encode(), key)
+
+
+class MessageBufferPure:
+    """A message while it is gathered, in plain Python. Text is checked as its bytes arrive (RFC 6455 8.1)."""
+
+    __slots__ = ("_buffer", "_utf8")
+
+    def __init__(self, is_text: bool) -> None:
+        self._buffer = BytesIO()
+        self._utf8 = Utf8Validator() if is_text else None
+
+    def write(self, data: bytes) -> bool:
+        """Add bytes.
+
+        Returns:
+            False if the message is text and the bytes cannot continue well-formed UTF-8.
+        """
+        self._buffer.write(data)
+        return self._utf8 is None or self._utf8.feed(data)
+
+    def write_part(self, source: bytes, start: int, end: int, key: bytes, rest: int) -> bool:
+        """Add what the source has between two positions.
+
+        Args:
+            source: what was read.
+            start: where the part begins.
+            end: where it ends.
+            key: the masking key as of the start of the part; empty if it is not masked.
+            rest: bytes that are announced to follow.
+
+        Returns:
+            As :meth:`write`.
+        """
+        data = source[start:end]
+        return self.write(apply_mask(data, key) if key else data)
+
+    def finish(self) -> str | bytes | None:
+        """The message; None if it is text that ends inside a character. The buffer is not used afterwards."""
+        if self._utf8 is None:
+            return self._buffer.getvalue()
+        return self._buffer.getvalue().decode() if self._utf8.complete else None
+
+
+try:
+    from ._native import MessageBuffer
+except ImportError:
+    MessageBuffer = MessageBufferPure  # type: ignore[misc, assignment]
