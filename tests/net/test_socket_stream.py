@@ -204,6 +204,27 @@ async def test_more_than_the_system_takes_arrives_in_order(engine: Engine) -> No
 
 
 @alike
+async def test_lines_are_written_as_one(engine: Engine) -> None:
+    stream, peer = await engine.pair(Recorder())
+    await engine.turns()
+    stream.writelines([])
+    stream.writelines([b"", b""])
+    stream.writelines([b"one", bytearray(b"two"), memoryview(b"three"), b""])
+    assert stream.get_write_buffer_size() == 0
+    assert peer.recv(100) == b"onetwothree"
+    parts = [noise(size, size) for size in (100, LARGE, 1)]
+    stream.writelines(parts)
+    stream.writelines(iter([b"x"] * 1000))
+    expected = b"".join(parts) + b"x" * 1000
+    assert await engine.receive(peer, len(expected)) == expected
+    stream.writelines(b"%d," % number for number in range(1000))
+    expected = b"".join(b"%d," % number for number in range(1000))
+    assert await engine.receive(peer, len(expected)) == expected
+    with pytest.raises(TypeError):
+        stream.writelines([5])
+
+
+@alike
 async def test_thousands_of_small_pieces_that_wait_arrive_in_order(engine: Engine) -> None:
     recorder = Recorder()
     stream, peer = await engine.pair(recorder)
@@ -316,8 +337,9 @@ async def test_the_sending_half_closes_behind_what_waits(engine: Engine) -> None
     stream.write(data)
     stream.write_eof()
     stream.write_eof()
-    with pytest.raises(RuntimeError, match="write_eof"):
-        stream.write(b"more")
+    for write, more in ((stream.write, b"more"), (stream.writelines, [b"more"])):
+        with pytest.raises(RuntimeError, match="after write_eof"):
+            write(more)
     assert not stream.is_closing()
     assert await engine.receive(peer, LARGE + 1) == data
     await engine.send(peer, b"still heard")

@@ -42,6 +42,7 @@ cdef enum:
 
 
 cdef object os_error(int code)
+cdef object address_tuple(const elio_address *address)
 
 
 cdef class Pollable:

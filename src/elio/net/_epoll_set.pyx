@@ -25,11 +25,15 @@ cdef extern from "Python.h":
 
 
 cdef extern from "_epoll.h" nogil:
+    const int AF_INET
     const int EPOLL_CLOEXEC
 
     int epoll_create1(int flags)
     int close(int fd)
     Py_ssize_t elio_receive(int fd, void *buffer, size_t size, int *cut)
+    uint32_t ntohl(uint32_t number)
+    bint elio_host(const elio_address *address, char *text)
+    int elio_port(const elio_address *address)
 
 
 cdef enum:
@@ -40,6 +44,16 @@ cdef enum:
 cdef object os_error(int code):
     """The exception for a result -errno."""
     return OSError(-code, os.strerror(-code))
+
+
+cdef object address_tuple(const elio_address *address):
+    """An address of IPv4 or IPv6 as the module `socket` has it."""
+    cdef char host[64]
+    if not elio_host(address, host):
+        return None
+    if address.any.sa_family == AF_INET:
+        return host.decode("ascii"), elio_port(address)
+    return host.decode("ascii"), elio_port(address), ntohl(address.v6.sin6_flowinfo), address.v6.sin6_scope_id
 
 
 cdef class Pollable:
@@ -170,6 +184,9 @@ cdef class EpollSet:
         return 0
 
     cdef int _report(self, str message, error, stream, receiver) except -1:
+        """A callback has raised: tell the loop's exception handler, but let what ends the program through."""
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            raise error
         self.loop.call_exception_handler(
             {"message": message, "exception": error, "transport": stream, "protocol": receiver}
         )

@@ -28,17 +28,16 @@ cdef class SocketStream(Pollable):
     cdef unsigned char _closing
     cdef unsigned char _lost
 
-    cdef object _peer_name(self)
-    cdef int _take_sock(self) except -1
     cdef int _read(self) except -1
     cdef int _end_of_input(self) except -1
     cdef int _flush(self) except -1
     cdef int _took(self, Py_ssize_t sent) except -1
     cdef int _flushed(self) except -1
     cdef int _keep(self, bytes data, Py_ssize_t sent) except -1
+    cdef int _wait(self) except -1
     cdef int _pause_writing(self) except -1
     cdef int _resume_writing(self) except -1
+    cdef int _tell(self, str name) except -1
     cdef int _lose(self, error) except -1
     cdef int _fail(self, str message, error) except -1
     cdef int _cut(self, error) except -1
-    cdef int _release(self) except -1

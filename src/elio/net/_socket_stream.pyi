@@ -1,5 +1,6 @@
 """The streams of the reactor: reading, writing, flow control, the end."""
 
+from collections.abc import Iterable
 from typing import Any, final
 
 from ._epoll_set import Pollable
@@ -29,6 +30,9 @@ class SocketStream(Pollable):
             RuntimeError: after :meth:`write_eof`.
             TypeError: the data is not bytes of any kind.
         """
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """As :meth:`write` of all of them joined, in one system call and without joining them."""
 
     def can_write_eof(self) -> bool:
         """Whether the sending half can be closed alone: always."""

@@ -25,6 +25,7 @@ from elio.net._epoll_set cimport (
     READ_SIZE,
     EpollSet,
     Pollable,
+    address_tuple,
     elio_address,
     elio_watch,
     os_error,
@@ -45,9 +46,6 @@ cdef extern from "_epoll.h" nogil:
     int close(int fd)
     int shutdown(int fd, int how)
     Py_ssize_t elio_send(int fd, iovec *parts, size_t count)
-    uint32_t ntohl(uint32_t number)
-    bint elio_host(const elio_address *address, char *text)
-    int elio_port(const elio_address *address)
 
 
 cdef enum:
@@ -55,6 +53,12 @@ cdef enum:
     PARTS = 256  # pieces of the queue that one system call takes
     HIGH_WATER = 65536
     LOW_WATER = 16384
+
+
+cdef bytes as_bytes(data):
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
 
 
 cdef SocketStream open_stream(EpollSet epoll_set, int fd, receiver, sock, const elio_address *address):
@@ -70,8 +74,6 @@ cdef SocketStream open_stream(EpollSet epoll_set, int fd, receiver, sock, const 
     stream._closing = stream._lost = False
     try:
         receiver.connection_made(stream)
-    except (SystemExit, KeyboardInterrupt):
-        raise
     except BaseException as error:
         stream._fail("Fatal error: protocol.connection_made() call failed.", error)
     return stream
@@ -97,33 +99,19 @@ cdef class SocketStream(Pollable):
 
     def get_extra_info(self, str name, default=None):
         if name == "peername" and not self._is_unix:
-            return self._peer_name()
+            return address_tuple(&self._peer)
         if name not in ("peername", "sockname", "socket") or self._fd < 0:
             return default
         if self._sock is None:
-            self._take_sock()
+            self._sock = socket.socket(fileno=self._fd)
+            self._has_sock = True
+            self._sock.setblocking(False)
         if name == "socket":
             return TransportSocket(self._sock)
         try:
             return self._sock.getpeername() if name == "peername" else self._sock.getsockname()
         except OSError:
             return None
-
-    cdef object _peer_name(self):
-        cdef char host[64]
-        if not elio_host(&self._peer, host):
-            return None
-        if self._peer.any.sa_family == AF_INET:
-            return host.decode("ascii"), elio_port(&self._peer)
-        flow = ntohl(self._peer.v6.sin6_flowinfo)
-        return host.decode("ascii"), elio_port(&self._peer), flow, self._peer.v6.sin6_scope_id
-
-    cdef int _take_sock(self) except -1:
-        sock = socket.socket(fileno=self._fd)
-        self._sock = sock
-        self._has_sock = True
-        sock.setblocking(False)
-        return 0
 
     def is_closing(self):
         return bool(self._closing)
@@ -173,8 +161,6 @@ cdef class SocketStream(Pollable):
             self._set._leave(self)
         try:
             self._receiver.data_received(data)
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as error:
             self._fail("Fatal error: protocol.data_received() call failed.", error)
         return 0
@@ -184,8 +170,6 @@ cdef class SocketStream(Pollable):
         self._readable = False
         try:
             keep = self._receiver.eof_received()
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as error:
             return self._fail("Fatal error: protocol.eof_received() call failed.", error)
         if not keep:
@@ -212,9 +196,7 @@ cdef class SocketStream(Pollable):
         cdef iovec part
         cdef Py_ssize_t sent
         if type(data) is not bytes:
-            if not isinstance(data, (bytes, bytearray, memoryview)):
-                raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
-            data = bytes(data)
+            data = as_bytes(data)
         if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
         if self._lost or not data:
@@ -232,6 +214,23 @@ cdef class SocketStream(Pollable):
         else:
             self._cut(os_error(<int> sent))
 
+    def writelines(self, list_of_data):
+        cdef list parts = [as_bytes(data) for data in list_of_data if len(data)]
+        cdef bint is_first = self._waiting == 0
+        if self._eof_written:
+            raise RuntimeError("Cannot call writelines() after write_eof()")
+        if self._lost or not parts:
+            return
+        if is_first:
+            self._queue = []
+            self._offset = 0
+        self._queue += parts
+        for data in parts:
+            self._waiting += PyBytes_GET_SIZE(<bytes> data)
+        if is_first:
+            self._flush()
+        self._wait()
+
     cdef int _keep(self, bytes data, Py_ssize_t sent) except -1:
         """Keep what the system did not take. The bytes are not copied."""
         if self._queue is None:
@@ -239,7 +238,11 @@ cdef class SocketStream(Pollable):
             self._offset = sent
         self._queue.append(data)
         self._waiting += PyBytes_GET_SIZE(data) - sent
-        if not self._armed:
+        return self._wait()
+
+    cdef int _wait(self) except -1:
+        """Be told when the system takes more, if something waits."""
+        if self._waiting and not self._armed:
             self._armed = True
             elio_watch(self._set._epoll, EPOLL_CTL_MOD, self._fd, self._generation, ELIO_CONNECTION | EPOLLOUT)
         return self._pause_writing()
@@ -283,15 +286,13 @@ cdef class SocketStream(Pollable):
         else:
             self._queue = None
         self._resume_writing()
-        if self._waiting:
-            if self._writable:
-                self._set._leave(self)
-            return 0
+        if self._waiting and self._writable:
+            self._set._leave(self)
         return self._flushed()
 
     cdef int _flushed(self) except -1:
-        """Nothing waits any more."""
-        if self._lost:
+        """Do what was to be done once nothing waits."""
+        if self._waiting or self._lost:
             return 0
         if self._armed:
             self._armed = False
@@ -306,24 +307,19 @@ cdef class SocketStream(Pollable):
         if self._writing_paused or self._waiting <= self._high:
             return 0
         self._writing_paused = True
-        try:
-            self._receiver.pause_writing()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._set._report("protocol.pause_writing() failed", error, self, self._receiver)
-        return 0
+        return self._tell("pause_writing")
 
     cdef int _resume_writing(self) except -1:
         if not self._writing_paused or self._waiting > self._low:
             return 0
         self._writing_paused = False
+        return self._tell("resume_writing")
+
+    cdef int _tell(self, str name) except -1:
         try:
-            self._receiver.resume_writing()
-        except (SystemExit, KeyboardInterrupt):
-            raise
+            getattr(self._receiver, name)()
         except BaseException as error:
-            self._set._report("protocol.resume_writing() failed", error, self, self._receiver)
+            self._set._report(f"protocol.{name}() failed", error, self, self._receiver)
         return 0
 
     def get_write_buffer_size(self):
@@ -387,21 +383,15 @@ cdef class SocketStream(Pollable):
         """Tell the receiver that the stream is closed, and close the descriptor."""
         try:
             self._receiver.connection_lost(error)
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as failure:
             self._set._report("protocol.connection_lost() failed", failure, self, self._receiver)
         finally:
-            self._release()
-        return 0
-
-    cdef int _release(self) except -1:
-        fd, self._fd = self._fd, -1
-        self._receiver = None
-        self._set._forget(fd)
-        if self._sock is None:
-            close(fd)
-        else:  # others may hold copies of the descriptor, for which the set would keep it
-            elio_watch(self._set._epoll, EPOLL_CTL_DEL, fd, 0, 0)
-            self._sock.close()
+            fd, self._fd = self._fd, -1
+            self._receiver = None
+            self._set._forget(fd)
+            if self._sock is None:
+                close(fd)
+            else:  # others may hold copies of the descriptor, for which the set would keep it
+                elio_watch(self._set._epoll, EPOLL_CTL_DEL, fd, 0, 0)
+                self._sock.close()
         return 0

@@ -172,9 +172,6 @@ cdef class Listener(Pollable):
         self._exhausted = False
         try:
             receiver = self._factory()
-        except (SystemExit, KeyboardInterrupt):
-            close(fd)
-            raise
         except BaseException as error:
             close(fd)
             return self._set._report("Error on accepting a connection: the factory failed.", error, None, None)
