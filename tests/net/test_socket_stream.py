@@ -235,7 +235,7 @@ async def test_thousands_of_small_pieces_that_wait_arrive_in_order(engine: Engin
     assert (await engine.receive(peer, LARGE + sum(map(len, pieces))))[LARGE:] == b"".join(pieces)
 
 
-@alike
+@reactor_only  # asyncio keeps a reference since Python 3.12
 async def test_what_is_changed_after_writing_is_sent_as_it_was(engine: Engine) -> None:
     stream, peer = await engine.pair(Recorder())
     data = bytearray(b"x" * LARGE)
