@@ -38,7 +38,7 @@ TWINS: Final = (
 LINUX: Final = ("elio.net._epoll_set", "elio.net._socket_stream", "elio.net.reactor")
 """Modules over system calls that only Linux has."""
 
-NATIVE: Final = ("elio.websocket._native", "elio._send", *LINUX)
+NATIVE: Final = ("elio.websocket._native", "elio._send", "elio.net._direct_task", *LINUX)
 """Modules that exist only compiled; the library does without them."""
 
 

@@ -37,6 +37,9 @@ cdef extern from "_epoll.h" nogil:
     void elio_no_delay(int fd)
 
 
+    long long elio_now()
+
+
 cdef enum:
     READ_SIZE = 262144  # bytes of the shared buffer, and the most that one stream is read in a turn
 
@@ -55,6 +58,8 @@ cdef class Pollable:
 
     cdef int _ready(self, uint32_t events) except -1
     cdef int _go_on(self) except -1
+    cdef int _hand_over(self) except -1
+    cdef int _write_out(self) except -1
     cdef int _finish(self, error) except -1
 
 
@@ -74,10 +79,15 @@ cdef class EpollSet:
     cdef list _table
     cdef list _left
     cdef list _lost
+    cdef list _read
+    cdef list _written
+    cdef Py_ssize_t _read_size
 
     cdef int _turn(self) except -1
     cdef int _serve_events(self) except -1
     cdef int _serve_left(self, list left) except -1
+    cdef int _hand_over(self) except -1
+    cdef int _write_out(self) except -1
     cdef int _finish_lost(self) except -1
     cdef int _watch(self, Pollable pollable, uint32_t events) except -1
     cdef int _forget(self, int fd) except -1
@@ -85,4 +95,6 @@ cdef class EpollSet:
     cdef int _leave(self, Pollable stream) except -1
     cdef int _lose(self, Pollable stream, error) except -1
     cdef int _report(self, str message, error, stream, receiver) except -1
+    cdef int _has_read(self, Pollable stream, Py_ssize_t size) except -1
+    cdef int _write_later(self, Pollable stream) except -1
     cdef bytes _receive(self, int fd, int *cut)

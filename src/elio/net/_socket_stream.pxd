@@ -9,6 +9,7 @@ cdef SocketStream open_stream(EpollSet epoll_set, int fd, receiver, sock, const 
 cdef class SocketStream(Pollable):
     cdef object _receiver
     cdef object _sock
+    cdef bytes _incoming
     cdef list _queue
     cdef Py_ssize_t _offset
     cdef Py_ssize_t _waiting
@@ -21,6 +22,7 @@ cdef class SocketStream(Pollable):
     cdef unsigned char _readable
     cdef unsigned char _writable
     cdef unsigned char _armed
+    cdef unsigned char _deferred
     cdef unsigned char _reading_paused
     cdef unsigned char _writing_paused
     cdef unsigned char _at_end

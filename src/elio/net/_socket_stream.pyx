@@ -51,6 +51,7 @@ cdef extern from "_epoll.h" nogil:
 cdef enum:
     WRITE_SIZE = 1048576  # the most that one stream writes of its queue in a turn
     PARTS = 256  # pieces of the queue that one system call takes
+    DIRECT = 16384  # bytes from which on a write does not wait for the end of the batch
     HIGH_WATER = 65536
     LOW_WATER = 16384
 
@@ -137,7 +138,9 @@ cdef class SocketStream(Pollable):
 
     cdef int _go_on(self) except -1:
         self._left_over = False
-        if self._readable:
+        if self._incoming is not None:
+            self._set._has_read(self, PyBytes_GET_SIZE(self._incoming))
+        elif self._readable:
             self._read()
         if self._writable and self._waiting:
             self._flush()
@@ -154,9 +157,22 @@ cdef class SocketStream(Pollable):
             if self._set._error != -EAGAIN:
                 self._cut(os_error(self._set._error))
             return 0
+        size = PyBytes_GET_SIZE(data)
+        self._readable = size != 0 and (self._not_drained or cut or size == READ_SIZE)
+        self._incoming = data
+        return self._set._has_read(self, size)
+
+    cdef int _hand_over(self) except -1:
+        """Tell the receiver what was read, unless it wants nothing now."""
+        data = self._incoming
+        if self._closing:
+            self._incoming = None
+            return 0
+        if data is None or self._reading_paused:
+            return 0
+        self._incoming = None
         if PyBytes_GET_SIZE(data) == 0:
             return self._end_of_input()
-        self._readable = self._not_drained or cut or PyBytes_GET_SIZE(data) == READ_SIZE
         if self._readable:
             self._set._leave(self)
         try:
@@ -167,7 +183,6 @@ cdef class SocketStream(Pollable):
 
     cdef int _end_of_input(self) except -1:
         self._at_end = True
-        self._readable = False
         try:
             keep = self._receiver.eof_received()
         except BaseException as error:
@@ -187,7 +202,7 @@ cdef class SocketStream(Pollable):
         if self._closing or not self._reading_paused:
             return
         self._reading_paused = False
-        if self._readable:
+        if self._readable or self._incoming is not None:
             self._set._leave(self)
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -203,6 +218,11 @@ cdef class SocketStream(Pollable):
             return
         part.iov_len = PyBytes_GET_SIZE(data)
         if self._waiting:
+            self._keep(data, 0)
+            return
+        if self._set._in_turn and part.iov_len < DIRECT:
+            self._deferred = True
+            self._set._write_later(self)
             self._keep(data, 0)
             return
         part.iov_base = PyBytes_AS_STRING(data)
@@ -242,10 +262,21 @@ cdef class SocketStream(Pollable):
 
     cdef int _wait(self) except -1:
         """Be told when the system takes more, if something waits."""
+        if self._deferred:
+            return 0 if self._waiting < DIRECT else self._write_out()
         if self._waiting and not self._armed:
             self._armed = True
             elio_watch(self._set._epoll, EPOLL_CTL_MOD, self._fd, self._generation, ELIO_CONNECTION | EPOLLOUT)
         return self._pause_writing()
+
+    cdef int _write_out(self) except -1:
+        """Write what was kept for the end of the batch."""
+        if not self._deferred:
+            return 0
+        self._deferred = False
+        if self._waiting:
+            self._flush()
+        return self._wait()
 
     cdef int _flush(self) except -1:
         """Write once from the queue. If the system takes all that it is given, the rest follows in the next turn."""
@@ -366,7 +397,9 @@ cdef class SocketStream(Pollable):
         return self._set._lose(self, error)
 
     cdef int _cut(self, error) except -1:
-        """Close now; what waits is dropped."""
+        """Close now; what waits is dropped, but what would have been written at once by then is."""
+        if self._deferred:
+            self._write_out()
         if self._lost:
             return 0
         self._queue = None

@@ -18,16 +18,22 @@ cdef class Later:
     cdef object _start(self)
 
 
+cdef class Resumable:
+    cpdef resume(self)
+
+
 cdef class Wakeup:
     cdef public bint _asyncio_future_blocking
     cdef object _loop
     cdef object _callback
     cdef object _context
     cdef object _cancelled
+    cdef Resumable _task
     cdef readonly bint is_done
     cdef public object value
 
     cpdef reset(self)
+    cpdef park(self, Resumable task)
     cpdef result(self)
     cpdef wake(self)
     cpdef run(self)

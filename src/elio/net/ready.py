@@ -17,7 +17,7 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any, Final, NoReturn, cast
 
-__all__ = ["READY", "YIELD", "Later", "Wakeup", "running_task"]
+__all__ = ["READY", "YIELD", "Later", "Resumable", "Wakeup", "running_task"]
 
 running_task: Callable[[AbstractEventLoop], object]
 """The task that runs on a loop, or None."""
@@ -130,6 +130,16 @@ YIELD: Final = cast("Coroutine[Any, Any, None]", _Yield())
 """An awaitable that lets the loop turn once."""
 
 
+class Resumable:
+    """A task of our own kind, which a :class:`Wakeup` runs without asyncio's protocol of futures between them."""
+
+    __slots__ = ()
+
+    def resume(self) -> None:
+        """Go on. No task may be running."""
+        raise NotImplementedError
+
+
 class Wakeup:
     """One wait of one task, woken in place where that is allowed.
 
@@ -141,13 +151,14 @@ class Wakeup:
         value: whatever the one who wakes leaves for the one who waits.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop", "is_done", "value")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop", "_task", "is_done", "value")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self._asyncio_future_blocking = False
         self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
+        self._task: Resumable | None = None
         self.is_done = False
         self._cancelled: tuple[Any] | None = None
         self.value: Any = None
@@ -178,6 +189,12 @@ class Wakeup:
         """Called by the task that waits."""
         self._callback = callback
         self._context = context
+        if self.is_done:
+            self._call_soon()
+
+    def park(self, task: Resumable) -> None:
+        """Called by a task of our own kind, in place of :meth:`add_done_callback`."""
+        self._task = task
         if self.is_done:
             self._call_soon()
 
@@ -227,6 +244,11 @@ class Wakeup:
         if self.is_done:
             return
         self.is_done = True
+        task = self._task
+        if task is not None:
+            self._task = None
+            task.resume()
+            return
         callback = self._callback
         if callback is None:
             return
@@ -244,6 +266,10 @@ class Wakeup:
             self._call_soon()
 
     def _call_soon(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            self._loop.call_soon(task.resume)
+            return
         callback, self._callback = self._callback, None
         if callback is not None:
             self._loop.call_soon(callback, self, context=self._context)

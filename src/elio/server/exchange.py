@@ -17,6 +17,7 @@ from ..http.message import RequestHead
 from ..http.response import encode_chunk
 from ..net.runtime import Runtime
 from ..net.stream import Stream
+from ..net.task import start_task
 from ..request import Request
 from ..response import Response
 from ..session import WebSocket
@@ -89,7 +90,7 @@ class Exchange:
         self.request = Request(head, body=self.body, client=line.client, scheme=line.context.scheme)
         self.events: EventStream | None = None
         self.websocket: WebSocket | None = None
-        self.task: asyncio.Task[None] = line.runtime.loop.create_task(self._serve())
+        self.task: asyncio.Task[None] = start_task(self._serve(), line.runtime.loop)
 
     def _make_body(self, head: RequestHead) -> Body:
         limits = self._line.runtime.limits
