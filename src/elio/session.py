@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from os import urandom
 from time import perf_counter
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from .errors import LocalProtocolError
 from .headers import HeadersLike
@@ -207,13 +207,13 @@ class WebSocket(Wire):
             ConnectionClosed: the connection has ended and every message that came before was received.
             ConcurrencyError: another task is receiving from this connection.
         """
-        return cast("Coroutine[Any, Any, str | bytes]", self._begin(False))
+        return self._begin(False)
 
     def __aiter__(self) -> WebSocket:
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
-        return cast("Coroutine[Any, Any, str | bytes]", self._begin(True))
+        return self._begin(True)
 
     def _begin_receiving(self) -> None:
         self._receiving = True

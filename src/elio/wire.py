@@ -171,7 +171,7 @@ class Wire(Outlet):
             self._continue()
         return message
 
-    def _begin(self, iterating: bool) -> Receive:
+    def _begin(self, iterating: bool) -> Any:
         """What a task awaits to receive.
 
         Args:

@@ -3,6 +3,8 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
+from elio.net.outlet cimport Sink
+
 
 cdef extern from "_epoll.h" nogil:
     cdef struct epoll_event:
@@ -48,7 +50,7 @@ cdef object os_error(int code)
 cdef object address_tuple(const elio_address *address)
 
 
-cdef class Pollable:
+cdef class Pollable(Sink):
     """Something with a descriptor that an EpollSet watches."""
 
     cdef EpollSet _set

@@ -58,7 +58,7 @@ cdef object address_tuple(const elio_address *address):
     return host.decode("ascii"), elio_port(address), ntohl(address.v6.sin6_flowinfo), address.v6.sin6_scope_id
 
 
-cdef class Pollable:
+cdef class Pollable(Sink):
     def __cinit__(self):
         self._fd = -1
 

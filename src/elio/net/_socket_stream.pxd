@@ -10,6 +10,7 @@ cdef class SocketStream(Pollable):
     cdef object _receiver
     cdef object _sock
     cdef bytes _incoming
+    cdef bytes _outgoing
     cdef list _queue
     cdef Py_ssize_t _offset
     cdef Py_ssize_t _waiting
@@ -30,12 +31,16 @@ cdef class SocketStream(Pollable):
     cdef unsigned char _closing
     cdef unsigned char _lost
 
+    cpdef write(self, data)
+
     cdef int _read(self) except -1
+    cdef int _send(self, bytes data) except -1
     cdef int _end_of_input(self) except -1
     cdef int _flush(self) except -1
     cdef int _took(self, Py_ssize_t sent) except -1
     cdef int _flushed(self) except -1
     cdef int _keep(self, bytes data, Py_ssize_t sent) except -1
+    cdef int _queue_outgoing(self) except -1
     cdef int _wait(self) except -1
     cdef int _pause_writing(self) except -1
     cdef int _resume_writing(self) except -1

@@ -30,6 +30,7 @@ from elio.net._epoll_set cimport (
     elio_watch,
     os_error,
 )
+from elio.net.outlet cimport Outlet
 
 __all__ = ["SocketStream"]
 
@@ -176,7 +177,10 @@ cdef class SocketStream(Pollable):
         if self._readable:
             self._set._leave(self)
         try:
-            self._receiver.data_received(data)
+            if isinstance(self._receiver, Outlet):
+                (<Outlet> self._receiver).data_received(data)
+            else:
+                self._receiver.data_received(data)
         except BaseException as error:
             self._fail("Fatal error: protocol.data_received() call failed.", error)
         return 0
@@ -207,32 +211,34 @@ cdef class SocketStream(Pollable):
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def write(self, data):
-        cdef iovec part
-        cdef Py_ssize_t sent
+    cpdef write(self, data):
         if type(data) is not bytes:
             data = as_bytes(data)
         if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
         if self._lost or not data:
             return
-        part.iov_len = PyBytes_GET_SIZE(data)
         if self._waiting:
             self._keep(data, 0)
-            return
-        if self._set._in_turn and part.iov_len < DIRECT:
+        elif self._set._in_turn and PyBytes_GET_SIZE(data) < DIRECT:
             self._deferred = True
+            self._outgoing = data
+            self._waiting = PyBytes_GET_SIZE(data)
             self._set._write_later(self)
-            self._keep(data, 0)
-            return
+        else:
+            self._send(data)
+
+    cdef int _send(self, bytes data) except -1:
+        cdef iovec part
+        cdef Py_ssize_t sent
         part.iov_base = PyBytes_AS_STRING(data)
+        part.iov_len = PyBytes_GET_SIZE(data)
         sent = elio_send(self._fd, &part, 1)
         if sent == <Py_ssize_t> part.iov_len:
-            return
+            return 0
         if sent >= 0 or sent == -EAGAIN:
-            self._keep(data, max(sent, 0))
-        else:
-            self._cut(os_error(<int> sent))
+            return self._keep(data, max(sent, 0))
+        return self._cut(os_error(<int> sent))
 
     def writelines(self, list_of_data):
         cdef list parts = [as_bytes(data) for data in list_of_data if len(data)]
@@ -244,6 +250,7 @@ cdef class SocketStream(Pollable):
         if is_first:
             self._queue = []
             self._offset = 0
+        self._queue_outgoing()
         self._queue += parts
         for data in parts:
             self._waiting += PyBytes_GET_SIZE(<bytes> data)
@@ -253,12 +260,21 @@ cdef class SocketStream(Pollable):
 
     cdef int _keep(self, bytes data, Py_ssize_t sent) except -1:
         """Keep what the system did not take. The bytes are not copied."""
+        self._queue_outgoing()
         if self._queue is None:
             self._queue = []
             self._offset = sent
         self._queue.append(data)
         self._waiting += PyBytes_GET_SIZE(data) - sent
         return self._wait()
+
+    cdef int _queue_outgoing(self) except -1:
+        """What waits for the end of the batch is not alone any more."""
+        if self._outgoing is not None:
+            self._queue = [self._outgoing]
+            self._offset = 0
+            self._outgoing = None
+        return 0
 
     cdef int _wait(self) except -1:
         """Be told when the system takes more, if something waits."""
@@ -274,9 +290,15 @@ cdef class SocketStream(Pollable):
         if not self._deferred:
             return 0
         self._deferred = False
-        if self._waiting:
-            self._flush()
-        return self._wait()
+        data = self._outgoing
+        if data is None:
+            if self._waiting:
+                self._flush()
+            return self._wait()
+        self._outgoing = None
+        self._waiting = 0
+        self._send(data)
+        return self._flushed()
 
     cdef int _flush(self) except -1:
         """Write once from the queue. If the system takes all that it is given, the rest follows in the next turn."""
@@ -303,6 +325,7 @@ cdef class SocketStream(Pollable):
     cdef int _took(self, Py_ssize_t sent) except -1:
         """The system has taken so many bytes of the queue."""
         cdef int count = 0
+        cdef Py_ssize_t size
         self._waiting -= sent
         sent += self._offset
         while count < PyList_GET_SIZE(self._queue):
@@ -335,7 +358,7 @@ cdef class SocketStream(Pollable):
         return 0
 
     cdef int _pause_writing(self) except -1:
-        if self._writing_paused or self._waiting <= self._high:
+        if self._writing_paused or self._deferred or self._waiting <= self._high:
             return 0
         self._writing_paused = True
         return self._tell("pause_writing")

@@ -1,9 +1,15 @@
 # The types of outlet.py for its compiled twin. Attributes are public for subclasses in Python.
 
+cimport cython
+
 from elio.net.runtime cimport Runtime
 
 cdef Py_ssize_t _STREAK
 cdef Py_ssize_t _LARGE
+
+
+cdef class Sink:
+    cpdef write(self, data)
 
 
 cdef class Outlet:
@@ -25,7 +31,9 @@ cdef class Outlet:
     cpdef _emit(self, Py_ssize_t size)
     cpdef _room(self, Py_ssize_t size)
     cpdef flush(self)
+    @cython.locals(sink=Sink)
     cpdef _write(self, bytes data)
+    cpdef data_received(self, bytes data)
     cpdef _wake_writers(self)
     cpdef pause_writing(self)
     cpdef resume_writing(self)

@@ -17,13 +17,23 @@ from .ready import READY, YIELD, Later
 from .runtime import Runtime
 from .stream import Stream
 
-__all__ = ["Outlet"]
+__all__ = ["Outlet", "Sink"]
 
 _STREAK: Final = 64
 """Sends (each 4 KiB counts as one more) after which a task that only sends lets the loop turn."""
 
 _LARGE: Final = 16 * 1024
 """Bytes from which on a message is not held back for the end of the turn."""
+
+
+class Sink:
+    """Base of streams of our own kind, which an outlet writes to without looking the method up."""
+
+    __slots__ = ()
+
+    def write(self, data: bytes) -> None:
+        """Send at once what the system takes, and keep the rest."""
+        raise NotImplementedError
 
 
 class Outlet:
@@ -104,7 +114,12 @@ class Outlet:
             self._stream.abort()
             return
         self._written += len(data)
-        self._stream.write(data)
+        stream = self._stream
+        if isinstance(stream, Sink):
+            sink = stream
+            sink.write(data)
+        else:
+            stream.write(data)
 
     async def _wait_writable(self) -> None:
         while self._paused and not self._lost:
@@ -139,6 +154,10 @@ class Outlet:
         return now - self._stalled_since >= timeout
 
     # -- called by the stream ------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the peer."""
+        raise NotImplementedError
 
     def pause_writing(self) -> None:
         """More bytes wait than the high-water mark allows."""

@@ -22,7 +22,7 @@ cdef Py_ssize_t _MAX_FRAMES_BEFORE_PONG
 cdef class Connection:
     cdef MessageDecoder _messages
     cdef object _deflate
-    cdef list _out
+    cdef object _out
     cdef Py_ssize_t _burst
     cdef Py_ssize_t _burst_size
     cdef Py_ssize_t _last_pong
@@ -30,6 +30,7 @@ cdef class Connection:
     cdef bint _is_client
     cdef bint _eof
     cdef bint _sending_compressed
+    cdef readonly bint more
     cdef readonly object role
     cdef readonly object state
     cdef readonly object close_sent

@@ -85,6 +85,8 @@ class Connection:
         close_sent: the close frame that was queued by us, if any.
         close_received: the close frame of the peer, if any.
         error: the violation that failed the connection, if any.
+        more: whether input is left that the last call did not come to. Call ``receive_data(b"")`` for it when there is
+            room for more events, and read nothing from the socket before.
     """
 
     __slots__ = (
@@ -101,6 +103,7 @@ class Connection:
         "close_received",
         "close_sent",
         "error",
+        "more",
         "role",
         "state",
     )
@@ -132,7 +135,8 @@ class Connection:
             max_fragments=max_fragments,
             max_empty_frames=max_empty_frames,
         )
-        self._out: list[bytes] | None = None
+        self.more = False
+        self._out: bytes | list[bytes] | None = None
         self._last_pong = -1
         self._sending = 0
         self._sending_compressed = False
@@ -142,14 +146,6 @@ class Connection:
         return f"<Connection {self.role.value}, {self.state.value}>"
 
     # -- receiving ---------------------------------------------------------------------------------------------------
-
-    @property
-    def more(self) -> bool:
-        """Whether input is left that the last call did not come to.
-
-        Call ``receive_data(b"")`` for it when there is room for more events, and read nothing from the socket before.
-        """
-        return self._messages.more
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes of the peer.
@@ -166,7 +162,8 @@ class Connection:
         events: list[Event] = []
         if self._messages.receive(data, events, self._burst, self._burst_size):
             self._answer(events)
-        if self._eof and not self._messages.more:
+        self.more = self._messages.more
+        if self._eof and not self.more:
             self._end()
         return events
 
@@ -355,7 +352,7 @@ class Connection:
             return b""
         self._out = None
         self._last_pong = -1
-        return out[0] if len(out) == 1 else b"".join(out)
+        return b"".join(out) if isinstance(out, list) else out
 
     def _check_open(self) -> None:
         if self.state is not _OPEN:
@@ -378,10 +375,13 @@ class Connection:
         self._push(encode_head(head, payload, masking_keys.next_key() if self._is_client else None))
 
     def _push(self, frame: bytes) -> None:
-        if self._out is None:
-            self._out = [frame]
+        out = self._out
+        if out is None:
+            self._out = frame
+        elif isinstance(out, list):
+            out.append(frame)
         else:
-            self._out.append(frame)
+            self._out = [out, frame]
 
     def _queue_close(self, code: int | None, reason: str = "") -> None:
         self._queue(_CLOSE, encode_close(code, reason))
@@ -391,7 +391,7 @@ class Connection:
         """Queue a pong, in place of the last one where too much waits to be sent already (RFC 6455 5.5.3)."""
         self._queue(_PONG, payload)
         out = self._out
-        if out is None or len(out) <= _MAX_FRAMES_BEFORE_PONG:
+        if not isinstance(out, list) or len(out) <= _MAX_FRAMES_BEFORE_PONG:
             return
         if self._last_pong < 0:
             self._last_pong = len(out) - 1
