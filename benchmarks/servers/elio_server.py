@@ -6,8 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-
-import uvloop
+from typing import Any
 
 import elio
 from elio import Event, EventStream, Limits, Request, Response, Router, Server, WebSocket
@@ -58,12 +57,19 @@ def make_router(options: Options) -> Router:
     return router
 
 
-async def main(options: Options) -> None:
+def settings(options: Options) -> dict[str, Any]:
     tls = (options.certificate, options.key) if options.uses_tls else None
-    limits = replace(Limits(), backlog=options.backlog)
-    async with Server(make_router(options), host="127.0.0.1", port=options.port, tls=tls, limits=limits) as server:
+    return {"port": options.port, "tls": tls, "limits": replace(Limits(), backlog=options.backlog)}
+
+
+async def main(options: Options) -> None:
+    async with Server(make_router(options), **settings(options)) as server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    (asyncio if os.environ.get("BENCH_LOOP") == "asyncio" else uvloop).run(main(read_options()))
+    options = read_options()
+    if os.environ.get("BENCH_LOOP") == "asyncio":
+        asyncio.run(main(options))
+    else:
+        elio.run(make_router(options), **settings(options))

@@ -207,13 +207,15 @@ class WebSocket(Wire):
             ConnectionClosed: the connection has ended and every message that came before was received.
             ConcurrencyError: another task is receiving from this connection.
         """
-        return self._begin(False)
+        receiving: Coroutine[Any, Any, str | bytes] = self._begin(False)
+        return receiving
 
     def __aiter__(self) -> WebSocket:
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
-        return self._begin(True)
+        receiving: Coroutine[Any, Any, str | bytes] = self._begin(True)
+        return receiving
 
     def _begin_receiving(self) -> None:
         self._receiving = True

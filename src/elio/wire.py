@@ -272,8 +272,8 @@ class Wire(Outlet):
         error.__cause__ = self._error
         return error
 
-    def _take_output(self) -> bytes:
-        return self._connection.data_to_send()
+    def _take_output(self) -> bytes | list[bytes]:
+        return self._connection.pieces_to_send()
 
     # -- called by the stream ------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextvars import Context
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["DirectTask"]
 

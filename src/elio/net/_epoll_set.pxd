@@ -78,6 +78,7 @@ cdef class EpollSet:
     cdef uint32_t _generations
     cdef epoll_event *_events
     cdef PyObject *_buffer
+    cdef PyObject *_lent
     cdef list _table
     cdef list _left
     cdef list _lost
@@ -100,3 +101,4 @@ cdef class EpollSet:
     cdef int _has_read(self, Pollable stream, Py_ssize_t size) except -1
     cdef int _write_later(self, Pollable stream) except -1
     cdef bytes _receive(self, int fd, int *cut)
+    cdef int _take_back(self) except -1

@@ -10,7 +10,7 @@ import os
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_XDECREF
+from cpython.ref cimport Py_XDECREF
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
@@ -18,9 +18,22 @@ from libc.stdlib cimport free, malloc
 __all__ = ["EpollSet"]
 
 
+cdef extern from *:
+    """
+    /* The same object with another size, up to what it was made with. Nobody else may hold it. */
+    static inline void elio_set_size(PyObject *bytes, Py_ssize_t size)
+    {
+        Py_SET_SIZE(bytes, size);
+        PyBytes_AS_STRING(bytes)[size] = 0;
+        ((PyBytesObject *)bytes)->ob_shash = -1;
+    }
+    """
+    void elio_set_size(PyObject *, Py_ssize_t)
+
+
 cdef extern from "Python.h":
     PyObject *_new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
-    int _PyBytes_Resize(PyObject **, Py_ssize_t) except -1
+    Py_ssize_t Py_REFCNT(PyObject *)
     const char *_octets "PyBytes_AS_STRING"(PyObject *)
 
 
@@ -37,7 +50,7 @@ cdef extern from "_epoll.h" nogil:
 
 
 cdef enum:
-    GIVE_AWAY = 131072  # from so many bytes on the buffer itself is handed to the receiver, and a new one is made
+    LEND = 131072  # from so many bytes on the receiver gets the buffer itself; it comes back unless it is kept
     EVENTS = 512  # events of one turn; what more is ready has its turn next
     BATCH_SIZE = 262144  # bytes that are read before the receivers are told
     PATIENCE = 200000  # nanoseconds for which what one receiver writes waits for the receivers after it
@@ -101,6 +114,7 @@ cdef class EpollSet:
             close(self._epoll)
         free(self._events)
         Py_XDECREF(self._buffer)
+        Py_XDECREF(self._lent)
 
     # -- the turn ------------------------------------------------------------------------------------------------------
 
@@ -275,7 +289,10 @@ cdef class EpollSet:
         return 0
 
     cdef bytes _receive(self, int fd, int *cut):
-        """What can be read now, at most READ_SIZE bytes; b"" at the end; None on an error, which is in `_error`."""
+        """What can be read now, at most READ_SIZE bytes; b"" at the end; None on an error, which is in `_error`.
+
+        If `_lent` is set then, the receiver is told at once, and `_take_back` called behind it.
+        """
         cdef PyObject *buffer = self._buffer
         cdef Py_ssize_t size
         if buffer is NULL:
@@ -284,11 +301,20 @@ cdef class EpollSet:
         if size < 0:
             self._error = <int> size
             return None
-        if size < GIVE_AWAY:
+        if size < LEND:
             return PyBytes_FromStringAndSize(_octets(buffer), size)
         self._buffer = NULL
-        if size < READ_SIZE:
-            _PyBytes_Resize(&buffer, size)
-        data = <bytes> buffer
-        Py_DECREF(data)
-        return data
+        self._lent = buffer
+        elio_set_size(buffer, size)
+        return <bytes> buffer
+
+    cdef int _take_back(self) except -1:
+        """The receiver has had what it was lent. What it has kept is its own from now on."""
+        cdef PyObject *buffer = self._lent
+        self._lent = NULL
+        if self._buffer is NULL and Py_REFCNT(buffer) == 1:
+            elio_set_size(buffer, READ_SIZE)
+            self._buffer = buffer
+        else:
+            Py_XDECREF(buffer)
+        return 0

@@ -161,7 +161,12 @@ cdef class SocketStream(Pollable):
         size = PyBytes_GET_SIZE(data)
         self._readable = size != 0 and (self._not_drained or cut or size == READ_SIZE)
         self._incoming = data
-        return self._set._has_read(self, size)
+        data = None
+        self._set._has_read(self, size)
+        if self._set._lent is not NULL:
+            self._set._hand_over()
+            self._set._take_back()
+        return 0
 
     cdef int _hand_over(self) except -1:
         """Tell the receiver what was read, unless it wants nothing now."""

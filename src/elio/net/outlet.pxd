@@ -26,13 +26,13 @@ cdef class Outlet:
     cdef public bint _lost
     cdef public bint _paused
 
-    cpdef bytes _take_output(self)
+    cpdef _take_output(self)
     cpdef _closed_error(self)
     cpdef _emit(self, Py_ssize_t size)
     cpdef _room(self, Py_ssize_t size)
     cpdef flush(self)
     @cython.locals(sink=Sink)
-    cpdef _write(self, bytes data)
+    cpdef _write(self, data)
     cpdef data_received(self, bytes data)
     cpdef _wake_writers(self)
     cpdef pause_writing(self)

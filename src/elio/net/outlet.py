@@ -70,8 +70,8 @@ class Outlet:
 
     # -- for subclasses ------------------------------------------------------------------------------------------------
 
-    def _take_output(self) -> bytes:
-        """Everything encoded and not yet written."""
+    def _take_output(self) -> bytes | list[bytes]:
+        """Everything encoded and not yet written, in one piece or in several."""
         raise NotImplementedError
 
     def _closed_error(self) -> Exception:
@@ -108,13 +108,17 @@ class Outlet:
         if data and not self._lost:
             self._write(data)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | list[bytes]) -> None:
         """Hand bytes to the stream. A peer that is too far behind is cut off: memory has a bound, whoever sends."""
         if self._paused and self._stream.get_write_buffer_size() > self._runtime.limits.max_backlog:
             self._stream.abort()
             return
-        self._written += len(data)
         stream = self._stream
+        if isinstance(data, list):
+            self._written += sum(map(len, data))
+            stream.writelines(data)
+            return
+        self._written += len(data)
         if isinstance(stream, Sink):
             sink = stream
             sink.write(data)

@@ -6,6 +6,7 @@ library uses; a ``Receiver`` is told what arrives. Nothing here does any work.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 __all__ = ["Receiver", "Stream", "peer_name"]
@@ -16,6 +17,10 @@ class Stream(Protocol):
 
     def write(self, data: bytes) -> None:
         """Send at once what the system takes, and keep the rest."""
+        ...
+
+    def writelines(self, list_of_data: Iterable[bytes]) -> None:
+        """Write several pieces, one behind the other."""
         ...
 
     def close(self) -> None:

@@ -12,8 +12,10 @@ cdef unsigned char _RSV1
 cdef unsigned char _TEXT
 cdef unsigned char _BINARY
 cdef unsigned char _CLOSE
+cdef unsigned char _CONTROL
 cdef unsigned char _PING
 cdef unsigned char _PONG
+cdef Py_ssize_t _LARGE
 cdef Py_ssize_t _MAX_FRAMES_BEFORE_PONG
 
 
@@ -29,6 +31,7 @@ cdef class Connection:
     cdef int _sending
     cdef bint _is_client
     cdef bint _eof
+    cdef bint _has_large
     cdef bint _sending_compressed
     cdef readonly bint more
     cdef readonly object role
@@ -43,6 +46,7 @@ cdef class Connection:
     cpdef send_binary(self, data)
     cpdef send_shared(self, bytes frame)
     cpdef bytes data_to_send(self)
+    cpdef pieces_to_send(self)
 
     cdef _answer(self, list events)
     cdef _check_open(self)

@@ -28,8 +28,12 @@ _RSV1: Final = 0x40
 _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
 _CLOSE: Final = _FIN | Opcode.CLOSE
+_CONTROL: Final = 0x08
 _PING: Final = _FIN | Opcode.PING
 _PONG: Final = _FIN | Opcode.PONG
+
+# A payload of so many bytes is not copied behind its header: two pieces are written in one system call.
+_LARGE: Final = 16 * 1024
 
 # With so many frames unsent, only the pong for the latest ping is kept: no peer can fill memory with pings.
 _MAX_FRAMES_BEFORE_PONG: Final = 128
@@ -94,6 +98,7 @@ class Connection:
         "_burst_size",
         "_deflate",
         "_eof",
+        "_has_large",
         "_is_client",
         "_last_pong",
         "_messages",
@@ -140,6 +145,7 @@ class Connection:
         self._last_pong = -1
         self._sending = 0
         self._sending_compressed = False
+        self._has_large = False
         self._eof = False
 
     def __repr__(self) -> str:
@@ -352,7 +358,18 @@ class Connection:
             return b""
         self._out = None
         self._last_pong = -1
+        self._has_large = False
         return b"".join(out) if isinstance(out, list) else out
+
+    def pieces_to_send(self) -> bytes | list[bytes]:
+        """The same in pieces, where joining them would copy a large payload."""
+        out = self._out
+        if not isinstance(out, list) or not self._has_large:
+            return self.data_to_send()
+        self._out = None
+        self._last_pong = -1
+        self._has_large = False
+        return out
 
     def _check_open(self) -> None:
         if self.state is not _OPEN:
@@ -372,6 +389,11 @@ class Connection:
             self._queue(opcode | _FIN | _RSV1, deflate.compress(payload))
 
     def _queue(self, head: int, payload: bytes | memoryview) -> None:
+        if isinstance(payload, bytes) and len(payload) >= _LARGE and not (self._is_client or head & _CONTROL):
+            self._push(octets.header(head, len(payload)))
+            self._push(payload)
+            self._has_large = True
+            return
         self._push(encode_head(head, payload, masking_keys.next_key() if self._is_client else None))
 
     def _push(self, frame: bytes) -> None:

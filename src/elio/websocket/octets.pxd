@@ -41,19 +41,10 @@ cdef inline str unmasked_text(bytes buffer, Py_ssize_t start, Py_ssize_t end):
     return PyUnicode_DecodeUTF8(<const char *> characters, end - start, NULL)
 
 
-cdef inline bytes _framed(unsigned char head, const unsigned char *data, Py_ssize_t size, bytes key):
-    cdef Py_ssize_t start = 2 if size < 126 else 4 if size < 65536 else 10
-    cdef unsigned char mask_bit = 0
-    cdef uint32_t word = 0
+cdef inline void _write_header(
+    unsigned char *out, unsigned char head, unsigned char mask_bit, Py_ssize_t size
+) noexcept:
     cdef Py_ssize_t i
-    if key is not None:
-        if PyBytes_GET_SIZE(key) != 4:
-            raise ValueError(f"masking key of {PyBytes_GET_SIZE(key)} bytes, must be 4")
-        mask_bit = 0x80
-        word = elio_load_key(<const unsigned char *> PyBytes_AS_STRING(key), 0)
-        start += 4
-    cdef bytes frame = PyBytes_FromStringAndSize(NULL, start + size)
-    cdef unsigned char *out = <unsigned char *> PyBytes_AS_STRING(frame)
     out[0] = head
     if size < 126:
         out[1] = mask_bit | <unsigned char> size
@@ -65,6 +56,29 @@ cdef inline bytes _framed(unsigned char head, const unsigned char *data, Py_ssiz
         out[1] = mask_bit | 127
         for i in range(8):
             out[9 - i] = <unsigned char> (size >> 8 * i & 0xff)
+
+
+cdef inline Py_ssize_t _header_size(Py_ssize_t size) noexcept:
+    return 2 if size < 126 else 4 if size < 65536 else 10
+
+
+cdef inline bytes header(unsigned char head, Py_ssize_t size):
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, _header_size(size))
+    _write_header(<unsigned char *> PyBytes_AS_STRING(made), head, 0, size)
+    return made
+
+
+cdef inline bytes _framed(unsigned char head, const unsigned char *data, Py_ssize_t size, bytes key):
+    cdef Py_ssize_t start = _header_size(size)
+    cdef uint32_t word = 0
+    if key is not None:
+        if PyBytes_GET_SIZE(key) != 4:
+            raise ValueError(f"masking key of {PyBytes_GET_SIZE(key)} bytes, must be 4")
+        word = elio_load_key(<const unsigned char *> PyBytes_AS_STRING(key), 0)
+        start += 4
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, start + size)
+    cdef unsigned char *out = <unsigned char *> PyBytes_AS_STRING(frame)
+    _write_header(out, head, 0 if key is None else 0x80, size)
     if key is None:
         memcpy(out + start, data, <size_t> size)
     else:

@@ -11,7 +11,7 @@ from io import BytesIO
 from .mask import apply_mask
 from .utf8 import Utf8Validator
 
-__all__ = ["MessageBuffer", "MessageBufferPure", "framed", "framed_text", "plain", "unmasked", "unmasked_text"]
+__all__ = ["MessageBuffer", "MessageBufferPure", "framed", "framed_text", "header", "plain", "unmasked", "unmasked_text"]
 
 
 def plain(buffer: bytes, start: int, end: int) -> bytes:
@@ -35,17 +35,19 @@ def unmasked_text(buffer: bytes, start: int, end: int) -> str:
 
 def framed(head: int, payload: bytes | bytearray | memoryview, key: bytes | None) -> bytes:
     """A frame: its first byte, its length in the shortest form, then the payload, masked where there is a key."""
-    size = len(payload)
-    mask_bit = 0 if key is None else 0x80
-    if size < 126:
-        header = bytes((head, mask_bit | size))
-    elif size < 65536:
-        header = bytes((head, mask_bit | 126, size >> 8, size & 0xFF))
-    else:
-        header = bytes((head, mask_bit | 127)) + size.to_bytes(8, "big")
     if key is None:
-        return header + payload
-    return header + key + apply_mask(payload, key)
+        return header(head, len(payload)) + payload
+    start = header(head, len(payload))
+    return start[:1] + bytes((start[1] | 0x80,)) + start[2:] + key + apply_mask(payload, key)
+
+
+def header(head: int, size: int) -> bytes:
+    """What stands before a payload that is not masked: the first byte of the frame, and its length."""
+    if size < 126:
+        return bytes((head, size))
+    if size < 65536:
+        return bytes((head, 126, size >> 8, size & 0xFF))
+    return bytes((head, 127)) + size.to_bytes(8, "big")
 
 
 def framed_text(head: int, text: str, key: bytes | None) -> bytes:
