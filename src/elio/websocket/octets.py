@@ -11,7 +11,16 @@ from io import BytesIO
 from .mask import apply_mask
 from .utf8 import Utf8Validator
 
-__all__ = ["MessageBuffer", "MessageBufferPure", "framed", "framed_text", "header", "plain", "unmasked", "unmasked_text"]
+__all__ = [
+    "MessageBuffer",
+    "MessageBufferPure",
+    "framed",
+    "framed_text",
+    "header",
+    "plain",
+    "unmasked",
+    "unmasked_text",
+]
 
 
 def plain(buffer: bytes, start: int, end: int) -> bytes:
