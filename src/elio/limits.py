@@ -56,6 +56,12 @@ class Limits:
     tls_handshake_timeout: float = 10.0
     """For the TLS handshake of an accepted connection."""
 
+    # -- clients
+    open_timeout: float | None = 10.0
+    """For an attempt to connect, up to the server's answer: name, TCP, TLS, proxies and redirects together."""
+    max_redirects: int = 5
+    """Redirects that a client follows one after the other."""
+
     # -- connections
     max_connections: int | None = 15_000
     """Open connections of one server in all; one more is answered 503 and closed."""
