@@ -6,12 +6,15 @@ peer can fill.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 from .errors import ConfigurationError
 
-__all__ = ["Limits"]
+__all__ = ["UNSET", "Limits", "with_bounds"]
+
+UNSET: Final[Any] = object()
+"""In place of a bound: as the surroundings have it. ``None`` switches one off."""
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -115,3 +118,17 @@ class Limits:
             if value is None or not (value > 0 or (value == 0 and lowest != "above 0")):
                 hint = ", or None to switch it off" if can_be_off else ""
                 raise ConfigurationError(f"{field.name} is {value}, it must be {lowest}{hint}")
+
+
+def with_bounds(limits: Limits | None, **bounds: Any) -> Limits:
+    """The limits with other bounds where they are not ``UNSET``.
+
+    Args:
+        limits: ``None`` for the defaults.
+        bounds: by name.
+
+    Raises:
+        ConfigurationError: see :class:`Limits`.
+    """
+    given = {name: value for name, value in bounds.items() if value is not UNSET}
+    return replace(limits or Limits(), **given)

@@ -232,8 +232,12 @@ class ClientResponse:
         if self._stream is not None and not self._is_held and not self._is_lost:
             self._stream.resume_reading()
 
-    async def read(self, max_size: int) -> bytes:
-        """Read the body up to its end or to a size, and close the connection.
+    async def read(self, max_size: int, *, timeout: float | None = None) -> bytes:
+        """Read the body up to its end, to a size or to a time, and close the connection.
+
+        Args:
+            max_size: bytes.
+            timeout: seconds.
 
         Returns:
             What came of it, at most ``max_size`` bytes, also if the connection broke in between.
@@ -241,7 +245,7 @@ class ClientResponse:
         reader = _Reader(max_size)
         self.start(reader)
         try:
-            await reader.done
+            await asyncio.wait([reader.done], timeout=timeout)
         finally:
             self.abort()
         return bytes(reader.data[:max_size])
