@@ -224,11 +224,9 @@ async def test_silence_instead_of_tls() -> None:
 
 async def end_of(ws: WebSocket) -> ConnectionClosedError:
     """How it ends, within the time that anything here may take."""
-    with pytest.raises(ConnectionClosedError) as caught:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                await ws.receive()
     async with asyncio.timeout(PATIENCE):
+        with pytest.raises(ConnectionClosedError) as caught:
+            _ = [message async for message in ws]
         await ws.wait_closed()
     return caught.value
 
@@ -329,6 +327,12 @@ async def test_messages_without_end_that_nobody_takes() -> None:
         await ws.wait_closed()
 
 
+async def fill(ws: WebSocket) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            await ws.send(bytes(65536))
+
+
 async def test_a_server_that_takes_nothing() -> None:
     async def then(raw: Raw) -> None:
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -338,9 +342,7 @@ async def test_a_server_that_takes_nothing() -> None:
     async with listening(after_handshake(then)) as port:
         ws = await connect(port, limits=limits)
         with grows_at_most(40 * MIB), pytest.raises(ConnectionClosedError):
-            async with asyncio.timeout(PATIENCE):
-                while True:
-                    await ws.send(bytes(65536))
+            await fill(ws)
 
 
 async def test_a_reset_in_the_middle_of_a_frame() -> None:
