@@ -6,8 +6,8 @@
 The suite runs on Python 2.7 only; its environment is made once, in ``.cache/autobahn``, and used again while its
 requirements file stays the same. Several of its processes work side by side on parts of the case list.
 
-The expected verdicts stand in ``autobahn_server.json`` and ``autobahn_client.json``: 514 cases OK and 3 that can only be INFORMATIONAL. A verdict
-that differs, and a case that is missing from the report, make the exit status 1.
+The expected verdicts stand in ``autobahn_server.json`` and ``autobahn_client.json``: 514 cases OK and 3 that can only
+be INFORMATIONAL. A verdict that differs, and a case that is missing from the report, make the exit status 1.
 """
 
 from __future__ import annotations

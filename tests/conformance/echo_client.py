@@ -9,8 +9,8 @@ from contextlib import suppress
 import elio
 from elio import ConnectionClosed, Limits, Reconnect
 
-# Its largest messages have 16 MiB.
-LIMITS = Limits(max_message_size=32 * 1024 * 1024, max_fragments=None, open_timeout=60.0)
+# Its largest messages have 16 MiB, and there is nothing at all for seconds.
+LIMITS = Limits(max_message_size=32 * 1024 * 1024, ping_interval=None, close_timeout=2.0, open_timeout=60.0)
 # The suite may still be starting.
 PATIENCE = Reconnect(first_delay=0.1, max_delay=0.5, max_attempts=200)
 
