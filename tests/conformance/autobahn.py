@@ -264,7 +264,7 @@ def start_part(programs: Path, url: str, cases: list[str], folder: Path, *, is_s
     }
     (folder / "spec.json").write_text(json.dumps(spec))
     with (folder / "log.txt").open("wb") as log:
-        command = [str(programs / "wstest"), "-m", mode, "-s", str(folder / "spec.json")]
+        command = [str(programs / "wstest"), "-m", mode, "-u", "0", "-s", str(folder / "spec.json")]
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=foreign_environment())
 
 

@@ -424,17 +424,60 @@ async def test_a_server_that_talks_on_behind_its_close_frame() -> None:
         assert ws.close_code == 1000
 
 
-async def test_frames_right_behind_the_handshake_are_received() -> None:
+# -- right behind the handshake ----------------------------------------------------------------------------------------
+
+
+def with_handshake(behind: bytes, then: Callable[[Raw], Awaitable[None]]) -> Script:
+    """A good opening handshake with more in the same write, and then something."""
+
     async def script(raw: Raw) -> None:
         key = accept_key(await read_key(raw))
         raw.send(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + key.encode() + b"\r\n\r\n\x81\x02hi\x88\x02\x03\xe8"
+            b"Sec-WebSocket-Accept: " + key.encode() + b"\r\n\r\n" + behind
         )
-        await raw.read_all()
+        await then(raw)
 
-    async with listening(script) as port:
+    return script
+
+
+async def test_frames_right_behind_the_handshake_are_received() -> None:
+    async with listening(with_handshake(b"\x81\x02hi\x88\x02\x03\xe8", sends(b""))) as port:
         ws = await connect(port)
         async with asyncio.timeout(DEADLINE):
             assert [message async for message in ws] == ["hi"]
             await ws.wait_closed()
+
+
+async def test_what_follows_them_keeps_its_order() -> None:
+    frames = b"".join(b"\x82\x7e\x10\x00" + bytes([number]) * 4096 for number in range(200))
+    async with listening(with_handshake(frames[:300_001], sends(frames[300_001:]))) as port:
+        for _ in range(20):
+            ws = await connect(port, ping_interval=None)
+            async with asyncio.timeout(DEADLINE):
+                got = [await ws.receive() for _ in range(200)]
+            assert [message[0] for message in got] == list(range(200))
+            ws.abort()
+            await ws.wait_closed()
+
+
+async def echo(ws: WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+async def test_messages_before_a_violation_are_answered() -> None:
+    answered: list[tuple[int, bytes]] = []
+
+    async def then(raw: Raw) -> None:
+        answered.append(await raw.receive_frame())
+        answered.append(await raw.receive_frame())
+        await raw.read_all()
+
+    async with listening(with_handshake(b"\x81\x02hi\xff\x00", then)) as port:
+        ws = await connect(port)
+        with pytest.raises(ConnectionClosedError):
+            await echo(ws)
+        await ws.wait_closed()
+    assert answered[0] == (0x81, b"hi")
+    assert answered[1][0] == 0x88

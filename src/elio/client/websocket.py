@@ -20,6 +20,7 @@ from ..limits import UNSET, Limits, with_bounds
 from ..net.client_loop import ClientLoop
 from ..net.dial import Route
 from ..net.dial.proxy import ENVIRONMENT
+from ..net.stream import Stream
 from ..session import WebSocket
 from ..url import URL
 from ..version import VERSION
@@ -208,10 +209,17 @@ class _Handshake:
         ws = WebSocket(connection, stream, runtime, subprotocol=agreement.subprotocol)
         ws.response_headers = response.headers
         stream.set_protocol(ws)
-        stream.resume_reading()
         if rest:
-            ws.data_received(rest)
+            # Not now: who waits for the first message is then there to answer it before whatever ends the connection.
+            runtime.loop.call_soon(_begin, ws, stream, rest)
+        else:
+            stream.resume_reading()
         return ws
+
+
+def _begin(ws: WebSocket, stream: Stream, rest: bytes) -> None:
+    stream.resume_reading()
+    ws.data_received(rest)
 
 
 class Connector:
