@@ -4,7 +4,7 @@ from . import _twins
 
 _twins.choose()
 
-from .client.backoff import Change, ConnectionState, Reconnect  # noqa: E402
+from .client.backoff import Change, ConnectionState, Reconnect, is_fatal  # noqa: E402
 from .client.websocket import connect  # noqa: E402
 from .errors import (  # noqa: E402
     ClientDisconnected,
@@ -78,5 +78,6 @@ __all__ = [
     "__version__",
     "broadcast",
     "connect",
+    "is_fatal",
     "run",
 ]
