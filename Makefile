@@ -33,8 +33,9 @@ test: $(READY) ## install what is missing, then run everything that must pass
 coverage: $(READY) ## protocol modules, each measured by its own tests alone
 	@$(BIN)/python tools/own_coverage.py
 
-conformance: $(READY) ## the whole Autobahn suite against our server
+conformance: $(READY) ## the whole Autobahn suite against our server and our client
 	@$(BIN)/python tests/conformance/autobahn.py server --all
+	@$(BIN)/python tests/conformance/autobahn.py client --all
 
 bench: $(READY) ## every benchmark
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python $$file; done

@@ -13,7 +13,7 @@ import pytest
 
 from elio import limits
 from elio.errors import ConfigurationError
-from elio.limits import Limits
+from elio.limits import UNSET, Limits, with_bounds
 
 FIELDS = dataclasses.fields(Limits)
 OPTIONAL = {field.name for field in FIELDS if str(field.type).endswith("None")}
@@ -103,3 +103,11 @@ def test_none_switches_off_what_can_be_off(name: str) -> None:
 def test_a_changed_copy_is_checked_too() -> None:
     with pytest.raises(ConfigurationError, match="max_message_size is -1, it must be at least 0, or None"):
         dataclasses.replace(Limits(), max_message_size=-1)
+
+
+def test_with_bounds_changes_what_is_given() -> None:
+    assert with_bounds(None) == Limits()
+    changed = with_bounds(Limits(max_queue=3), max_message_size=None, ping_interval=UNSET)
+    assert changed == Limits(max_queue=3, max_message_size=None)
+    with pytest.raises(ConfigurationError):
+        with_bounds(None, max_queue=0)

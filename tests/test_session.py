@@ -559,3 +559,17 @@ async def test_fragments_stop_with_the_connection(session: Session) -> None:
 
     with pytest.raises(ConnectionClosedError):
         await session.ws.send_fragments(parts())
+
+
+async def test_the_end_tells_how_the_peer_or_the_network_ended_it(session: Session) -> None:
+    assert session.ws.end is None
+    await session.feed(frame(0x88, b"\x03\xf4bye"))
+    end = session.ws.end
+    assert isinstance(end, ConnectionClosedError)
+    assert (end.code, end.reason, end.by_peer) == (1012, "bye", True)
+
+
+async def test_the_end_is_no_error_if_this_side_closed(session: Session) -> None:
+    session.ws.close_soon()
+    await session.feed(frame(0x88, b"\x03\xe8"))
+    assert (session.ws.end, session.ws.close_code) == (None, 1000)

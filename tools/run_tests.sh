@@ -19,6 +19,7 @@ step "native twins" make --no-print-directory native
 step "the native twins are what runs" "$python" tools/require_native.py
 step "protocol modules, each by its own tests alone" make --no-print-directory coverage
 step "Autobahn suite, what fits in five minutes" "$python" tests/conformance/autobahn.py server --sections 1-7,9,10,12.1,12.3,13.1,13.5
+step "Autobahn suite against the client" "$python" tests/conformance/autobahn.py client --sections 1-7,9,10,12.1,13.1
 step "all tests, Python twins" env ELIO_PURE=1 "$python" -m pytest
 # The last step, so that pytest's closing line is the last one.
 step "all tests, native twins" "$python" -m pytest

@@ -4,10 +4,13 @@ from . import _twins
 
 _twins.choose()
 
+from .client.backoff import Change, ConnectionState, Reconnect, is_fatal  # noqa: E402
+from .client.websocket import connect  # noqa: E402
 from .errors import (  # noqa: E402
     ClientDisconnected,
     ConcurrencyError,
     ConfigurationError,
+    ConnectError,
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
@@ -39,13 +42,16 @@ from .websocket.codes import CloseCode, Opcode  # noqa: E402
 from .websocket.deflate import DeflateOptions  # noqa: E402
 
 __all__ = [
+    "Change",
     "ClientDisconnected",
     "CloseCode",
     "ConcurrencyError",
     "ConfigurationError",
+    "ConnectError",
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
+    "ConnectionState",
     "DeflateOptions",
     "ElioError",
     "Event",
@@ -61,6 +67,7 @@ __all__ = [
     "LocalProtocolError",
     "MessageTooBig",
     "Opcode",
+    "Reconnect",
     "RemoteProtocolError",
     "Request",
     "Response",
@@ -70,5 +77,7 @@ __all__ = [
     "WebSocket",
     "__version__",
     "broadcast",
+    "connect",
+    "is_fatal",
     "run",
 ]

@@ -9,6 +9,7 @@ The tree, by fault first::
     │   └── LimitExceeded          a bound that the peer ran into
     │       ├── MessageTooBig      a message, or what it inflates to, is over its limit
     │       └── EventTooBig        a line or an event of an event stream is over its limit
+    ├── ConnectError               the server could not be reached, or did not answer in time
     ├── HandshakeError             the opening handshake did not lead to a connection
     ├── ConnectionClosed           the connection has ended
     │   ├── ConnectionClosedOK     ... with 1000, 1001 or a close frame without a code
@@ -18,7 +19,7 @@ The tree, by fault first::
     ├── ConcurrencyError           two tasks did at once what only one may do
     ├── HTTPError                  an HTTP status to answer with, raised by a handler
     ├── InvalidURL                 a URL that cannot be used
-    └── ConfigurationError         a server that cannot start as it was told to
+    └── ConfigurationError         a server or client that cannot start as it was told to
 
 An exception carries plain values (codes, sizes, reasons), never objects of higher layers. Its text says what was seen
 and what was allowed, and the numbers stand beside it as attributes.
@@ -33,6 +34,7 @@ __all__ = [
     "ClientDisconnected",
     "ConcurrencyError",
     "ConfigurationError",
+    "ConnectError",
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
@@ -139,6 +141,22 @@ class EventTooBig(LimitExceeded):
 
     def __init__(self, *, size: int, limit: int, what: str = "event") -> None:
         super().__init__(f"{what} of {size} bytes, limit {limit}", size=size, limit=limit)
+
+
+class ConnectError(ElioError):
+    """The server could not be reached, or there was no answer: its name, the network, a proxy, TLS, or time.
+
+    What the system said is the ``__cause__``.
+
+    Attributes:
+        timed_out: whether time ran out.
+        is_certificate: whether the certificate of the server is not trusted.
+    """
+
+    def __init__(self, message: str, *, timed_out: bool = False, is_certificate: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+        self.is_certificate = is_certificate
 
 
 class HandshakeError(ElioError):

@@ -6,12 +6,15 @@ peer can fill.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 from .errors import ConfigurationError
 
-__all__ = ["Limits"]
+__all__ = ["UNSET", "Limits", "with_bounds"]
+
+UNSET: Final[Any] = object()
+"""In place of a bound: as the surroundings have it. ``None`` switches one off."""
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -55,6 +58,12 @@ class Limits:
     """Longest silence between two requests of one connection."""
     tls_handshake_timeout: float = 10.0
     """For the TLS handshake of an accepted connection."""
+
+    # -- clients
+    open_timeout: float | None = 10.0
+    """For an attempt to connect, up to the server's answer: name, TCP, TLS, proxies and redirects together."""
+    max_redirects: int = 5
+    """Redirects that a client follows one after the other."""
 
     # -- connections
     max_connections: int | None = 15_000
@@ -109,3 +118,17 @@ class Limits:
             if value is None or not (value > 0 or (value == 0 and lowest != "above 0")):
                 hint = ", or None to switch it off" if can_be_off else ""
                 raise ConfigurationError(f"{field.name} is {value}, it must be {lowest}{hint}")
+
+
+def with_bounds(limits: Limits | None, **bounds: Any) -> Limits:
+    """The limits with other bounds where they are not ``UNSET``.
+
+    Args:
+        limits: ``None`` for the defaults.
+        bounds: by name.
+
+    Raises:
+        ConfigurationError: see :class:`Limits`.
+    """
+    given = {name: value for name, value in bounds.items() if value is not UNSET}
+    return replace(limits or Limits(), **given)

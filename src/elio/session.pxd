@@ -11,6 +11,7 @@ cdef class WebSocket(Wire):
     cdef public object _state
     cdef public bint _receiving
     cdef public object request
+    cdef public object response_headers
     cdef public object subprotocol
 
     cpdef _accept(self, subprotocol=?, headers=?)

@@ -13,8 +13,8 @@ from os import urandom
 from time import perf_counter
 from typing import Any, Final, Protocol
 
-from .errors import LocalProtocolError
-from .headers import HeadersLike
+from .errors import ConnectionClosed, LocalProtocolError
+from .headers import Headers, HeadersLike
 from .net.runtime import Runtime
 from .net.stream import Stream
 from .request import Request
@@ -53,11 +53,12 @@ class WebSocket(Wire):
 
     Attributes:
         request: the request that opened the connection; None for a client.
+        response_headers: those of the server's answer to a client's handshake; None on a server.
         subprotocol: what was agreed on in the handshake, or None.
         latency: seconds of the last measured round trip of a ping, or None before the first.
     """
 
-    __slots__ = ("__weakref__", "_opening", "_receiving", "_state", "request", "subprotocol")
+    __slots__ = ("__weakref__", "_opening", "_receiving", "_state", "request", "response_headers", "subprotocol")
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class WebSocket(Wire):
     ) -> None:
         super().__init__(connection, stream, runtime)
         self.request = request
+        self.response_headers: Headers | None = None
         self.subprotocol = subprotocol
         self._opening = opening
         self._receiving = False
@@ -135,6 +137,13 @@ class WebSocket(Wire):
     def close_reason(self) -> str | None:
         """The close reason (RFC 6455 7.1.6), None while open."""
         return self._connection.close_reason if self._ended else None
+
+    @property
+    def end(self) -> ConnectionClosed | None:
+        """How the connection has ended: what ``receive`` raises now. None while open, or if this side ended it."""
+        if not self._ended or self._begun_closing:
+            return None
+        return self._closed_error()
 
     # -- opening handshake, server side --------------------------------------------------------------------------------
 

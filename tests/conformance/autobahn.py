@@ -1,13 +1,13 @@
-"""Run the Autobahn|Testsuite against our server and compare its verdicts with the checked-in ones.
+"""Run the Autobahn|Testsuite against our server or our client and compare its verdicts with the checked-in ones.
 
     python tests/conformance/autobahn.py server --sections 1-7,9,10
-    python tests/conformance/autobahn.py server --all --update
+    python tests/conformance/autobahn.py client --all --update
 
 The suite runs on Python 2.7 only; its environment is made once, in ``.cache/autobahn``, and used again while its
 requirements file stays the same. Several of its processes work side by side on parts of the case list.
 
-The expected verdicts stand in ``autobahn_server.json``: 514 cases OK and 3 that can only be INFORMATIONAL. A verdict
-that differs, and a case that is missing from the report, make the exit status 1.
+The expected verdicts stand in ``autobahn_server.json`` and ``autobahn_client.json``: 514 cases OK and 3 that can only
+be INFORMATIONAL. A verdict that differs, and a case that is missing from the report, make the exit status 1.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,10 +33,8 @@ HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
 CACHE: Final = ROOT / ".cache" / "autobahn"
 REQUIREMENTS: Final = HERE / "requirements-autobahn.txt"
-EXPECTED: Final = HERE / "autobahn_server.json"
 # The last virtualenv that makes environments for Python 2.7 and carries the wheels they need.
 VIRTUALENV: Final = "virtualenv==20.21.1"
-AGENT: Final = "server"
 START_TIMEOUT: Final = 20.0
 COLUMNS: Final = ("OK", "INFORMATIONAL", "NON-STRICT", "FAILED", "UNIMPLEMENTED")
 
@@ -126,6 +125,12 @@ def foreign_environment() -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1"}
 
 
+def our_environment() -> dict[str, str]:
+    """Our environment, in which our package is found."""
+    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
+    return os.environ | {"PYTHONPATH": path}
+
+
 # -- cases
 
 
@@ -171,13 +176,8 @@ def is_in(case: str, prefix: tuple[int, ...]) -> bool:
 @contextlib.contextmanager
 def echo_server() -> Iterator[str]:
     """Our echo server on a free loopback port; the value is its URL."""
-    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
-    server = subprocess.Popen(
-        [sys.executable, str(HERE / "echo_server.py")],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-    )
+    command = [sys.executable, str(HERE / "echo_server.py")]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=our_environment())
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
@@ -196,22 +196,41 @@ def echo_server() -> Iterator[str]:
 
 
 def run_suite(programs: Path, url: str, cases: list[str], options: argparse.Namespace) -> dict[str, Verdict]:
-    """Let several processes of the suite work on parts of the case list, and merge their reports."""
+    """Let several processes of the suite work on parts of the case list, and merge their reports.
+
+    With the URL of a server they are its clients; without one they are servers, and each gets a client of ours.
+    """
     reports = new_reports_folder()
     # Neighbours cost about the same, so dealing the cases out like cards makes equal parts.
     parts = [cases[i :: options.parallel] for i in range(min(options.parallel, len(cases)))]
     folders = [reports / f"part-{number}" for number in range(len(parts))]
-    processes = [start_part(programs, url, part, folder) for part, folder in zip(parts, folders, strict=True)]
+    processes: list[subprocess.Popen[bytes]] = []
+    suites: list[subprocess.Popen[bytes]] = []
     try:
+        for part, folder in zip(parts, folders, strict=True):
+            suites.append(start_part(programs, url or free_url(), part, folder, is_server=not url))
+            processes.append(suites[-1] if url else start_client(folder))
         wait_for_parts(processes, folders, len(cases), options.timeout)
     finally:
-        for process in processes:
+        for process in processes + suites:
             process.kill()
             process.wait()
     verdicts: dict[str, Verdict] = {}
     for folder in folders:
-        verdicts.update(read_report(folder))
+        verdicts.update(read_report(folder, options.what))
     return verdicts
+
+
+def free_url() -> str:
+    """Where a part of the suite can listen."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return f"ws://127.0.0.1:{sock.getsockname()[1]}"
+
+
+def start_client(folder: Path) -> subprocess.Popen[bytes]:
+    """Our echo client, which runs every case of the part of the suite with that folder."""
+    url = json.loads((folder / "spec.json").read_text())["url"]
+    return subprocess.Popen([sys.executable, str(HERE / "echo_client.py"), url], env=our_environment())
 
 
 def new_reports_folder() -> Path:
@@ -232,18 +251,20 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def start_part(programs: Path, url: str, cases: list[str], folder: Path) -> subprocess.Popen[bytes]:
+def start_part(programs: Path, url: str, cases: list[str], folder: Path, *, is_server: bool) -> subprocess.Popen[bytes]:
     folder.mkdir(parents=True)
+    mode = "fuzzingserver" if is_server else "fuzzingclient"
+    where = {"url": url} if is_server else {"servers": [{"agent": "server", "url": url}]}
     spec = {
+        **where,
         "outdir": str(folder),
-        "servers": [{"agent": AGENT, "url": url}],
         "cases": cases,
         "exclude-cases": [],
         "exclude-agent-cases": {},
     }
     (folder / "spec.json").write_text(json.dumps(spec))
     with (folder / "log.txt").open("wb") as log:
-        command = [str(programs / "wstest"), "-m", "fuzzingclient", "-s", str(folder / "spec.json")]
+        command = [str(programs / "wstest"), "-m", mode, "-u", "0", "-s", str(folder / "spec.json")]
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=foreign_environment())
 
 
@@ -261,11 +282,11 @@ def wait_for_parts(processes: list[subprocess.Popen[bytes]], folders: list[Path]
         time.sleep(0.2)
 
 
-def read_report(folder: Path) -> dict[str, Verdict]:
+def read_report(folder: Path, agent: str) -> dict[str, Verdict]:
     index = folder / "index.json"
     if not index.is_file():
         return {}
-    report = json.loads(index.read_text()).get(AGENT, {})
+    report = json.loads(index.read_text()).get(agent, {})
     return {
         case: Verdict(entry["behavior"], entry["behaviorClose"], str(folder / entry["reportfile"]))
         for case, entry in report.items()
@@ -275,21 +296,25 @@ def read_report(folder: Path) -> dict[str, Verdict]:
 # -- the comparison
 
 
-def load_expected() -> dict[str, Verdict]:
-    if not EXPECTED.is_file():
+def expected_file(what: str) -> Path:
+    return HERE / f"autobahn_{what}.json"
+
+
+def load_expected(what: str) -> dict[str, Verdict]:
+    if not expected_file(what).is_file():
         return {}
-    content = json.loads(EXPECTED.read_text())
+    content = json.loads(expected_file(what).read_text())
     return {case: Verdict(entry["behavior"], entry["behaviorClose"]) for case, entry in content.items()}
 
 
-def save_expected(verdicts: dict[str, Verdict]) -> None:
+def save_expected(what: str, verdicts: dict[str, Verdict]) -> None:
     """Write one line a case, so that a difference shows as one line."""
     lines = []
     for case in sorted(verdicts, key=sort_key):
         verdict = verdicts[case]
         entry = {"behavior": verdict.behavior, "behaviorClose": verdict.behavior_close}
         lines.append(f"  {json.dumps(case)}: {json.dumps(entry)}")
-    EXPECTED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    expected_file(what).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def print_table(verdicts: dict[str, Verdict]) -> None:
@@ -324,21 +349,28 @@ def explain(verdict: Verdict) -> str:
     return "".join(f"\n    {' '.join(text.split())}" for text in words if text)
 
 
+def target(options: argparse.Namespace) -> contextlib.AbstractContextManager[str]:
+    """The URL of the server that is tested; empty where it is a client."""
+    if options.what == "client" or options.url:
+        return contextlib.nullcontext(options.url or "")
+    return echo_server()
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the cases, print table and differences, and return the exit status."""
     sections = None if options.all else parse_sections(options.sections)
     programs = make_environment()
     cases = list_cases(programs, sections)
     began = time.monotonic()
-    with contextlib.nullcontext(options.url) if options.url else echo_server() as url:
-        print(f"{len(cases)} cases against {url}, {options.parallel} processes", flush=True)
+    with target(options) as url:
+        print(f"{len(cases)} cases against {url or 'our client'}, {options.parallel} processes", flush=True)
         found = run_suite(programs, url, cases, options)
     verdicts = {case: found.get(case, MISSING) for case in cases}
     print_table(verdicts)
-    expected = load_expected()
+    expected = load_expected(options.what)
     if options.update:
-        save_expected(expected | verdicts)
-        expected = load_expected()
+        save_expected(options.what, expected | verdicts)
+        expected = load_expected(options.what)
     differences = find_differences(verdicts, expected)
     for text in differences:
         print(text)
@@ -350,7 +382,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description="Run the Autobahn suite and compare its verdicts with the expected ones."
     )
-    parser.add_argument("what", choices=["server", "setup"], help="test our server, or only make the environment")
+    parser.add_argument(
+        "what", choices=["server", "client", "setup"], help="what to test, or only make the environment"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--sections", default="1-7,9,10", help="such as 1-7,9,12.1; without the slow 12 and 13 by default"

@@ -435,6 +435,10 @@ def test_chunked_responses() -> None:
 def test_responses_that_switch_protocols() -> None:
     got, _ = parse_response_head(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
     assert got.status == 101
+    bare, _ = parse_response_head(b"HTTP/1.1 101 X\r\nA: b\r\n\r\n")
+    assert (bare.status, bare.headers.items()) == (101, [("A", "b")])
+    with pytest.raises(RemoteProtocolError):
+        parse_response_head(b"HTTP/1.1 101 X\r\nA b\r\n\r\n")
 
 
 def test_responses_keep_the_connection_as_requests_do() -> None:

@@ -7,16 +7,19 @@ import http.client
 import json
 import signal
 import socket
+import sys
 import time
 from contextlib import ExitStack, closing
 
 import pytest
 from websockets.asyncio.client import connect as dial
 
-from support.processes import EXAMPLES, example
+from support.house import ROOT
+from support.processes import EXAMPLES, example, run
 from support.raw import DEADLINE
 
 SERVERS = ["websocket_server", "sse_server", "demo"]
+CLIENTS = ["websocket_client"]
 QUICK = 3.0
 """Seconds that a stop may take on a busy machine when nobody is connected."""
 
@@ -32,10 +35,10 @@ def get(port: int, path: str) -> tuple[int, bytes]:
 
 
 def test_every_example_is_tested_here() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SERVERS)
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SERVERS, *CLIENTS}
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", SERVERS + CLIENTS)
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_an_example_explains_itself(name: str, option: str) -> None:
     with example(name, option) as program:
@@ -144,3 +147,57 @@ def test_an_example_tells_about_itself_in_json(name: str, info: dict[str, object
         told = json.loads(body)
         assert told.pop("version")
         assert told == info
+
+
+# -- the WebSocket client ----------------------------------------------------------------------------------------------
+
+
+async def talk(*options: str, target: str = "/ws/echo", data: bytes = b"") -> tuple[int, list[str], str]:
+    """Status, lines and errors of the client of the running example server."""
+    with example("websocket_server", "0") as server:
+        url = f"ws://127.0.0.1:{server.port()}{target}"
+        client = str(EXAMPLES / "websocket_client.py")
+        done = await run(
+            sys.executable, client, *options, url, data=data, environment={"PYTHONPATH": str(ROOT / "src")}
+        )
+        return done.status, done.output.decode().replace(url, "URL").splitlines(), done.errors
+
+
+@pytest.mark.parametrize("option", [[], ["--echo"], ["-e"]])
+async def test_the_client_echoes_and_no_reply_is_off_by_one(option: list[str]) -> None:
+    status, lines, errors = await talk(*option)
+    words = [line for text in ("Hello", "World", "WebSocket", "Test") for line in (f"> {text}", f"< {text}")]
+    assert (status, errors) == (0, "")
+    assert lines[0] == "connected to URL"
+    assert "welcome" in lines[1]
+    assert lines[2:] == [*words, "closed with 1000"]
+
+
+@pytest.mark.parametrize("target", ["/ws/echo", "/ws"])
+async def test_the_client_shows_one_of_everything(target: str) -> None:
+    status, lines, errors = await talk("--demo", target=target)
+    assert (status, errors) == (0, "")
+    assert lines[2:5] == [
+        "text:   Hello from the demo!",
+        'JSON:   {"action": "test", "value": 42}',
+        "binary: 256 bytes came back the same",
+    ]
+    assert lines[5].startswith("ping: ")
+    assert lines[6:] == ["rapid:  Message 1", "rapid:  Message 2", "rapid:  Message 3", "closed with 1000"]
+
+
+async def test_the_client_sends_lines_of_standard_input() -> None:
+    status, lines, errors = await talk("--interactive", target="/ws", data="one\ntwo é\n".encode())
+    assert (status, errors) == (0, "")
+    assert lines == ["connected to URL", "< one", "< two é", "closed with 1000"]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [("ws://127.0.0.1:1/", "cannot connect to 127.0.0.1:1: Connection refused"), ("http://a/", "scheme 'http' is not")],
+)
+def test_what_goes_wrong_is_one_sentence_and_status_1(url: str, told: str) -> None:
+    with example("websocket_client", url) as program:
+        assert program.wait() == 1
+        assert told in program.errors
+        assert program.errors.count("\n") == 1

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from elio.errors import ConfigurationError
-from elio.net.tls import server_context
+from elio.net.tls import client_context, server_context
 
 
 @pytest.fixture
@@ -48,3 +48,11 @@ def test_files_that_do_not_fit_together_are_named(files: tuple[Path, Path], tmp_
         server_context((files[0], tmp_path / "other.pem"))
     with pytest.raises(ConfigurationError, match="cannot be used"):
         server_context((files[1], files[1]))
+
+
+def test_clients_share_a_context_that_checks() -> None:
+    context = client_context()
+    assert client_context() is context
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2

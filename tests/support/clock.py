@@ -1,9 +1,11 @@
-"""An event loop cut down to a clock that stands until it is moved."""
+"""Clocks that tests move: an event loop cut down to one, and a real loop whose time passes when nothing happens."""
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
+import selectors
 from collections.abc import Callable
 from typing import Any
 
@@ -54,3 +56,34 @@ class FakeLoop:
     def pending(self) -> int:
         """How many calls are scheduled and not cancelled."""
         return sum(not handle.is_cancelled for _, _, handle, _ in self._heap)
+
+
+class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+    """Waits for nothing: where a wait would be, time passes."""
+
+    patience = 0.002
+    """Seconds for what is on its way through the system before it counts as nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None or timeout <= 0:
+            found: list[Any] = super().select(timeout)
+            return found
+        found = super().select(min(timeout, self.patience))
+        if not found:
+            self.now += timeout
+        return found
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop with sockets in which sleeping takes no time."""
+
+    def __init__(self) -> None:
+        self._clock = _Selector()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        return self._clock.now

@@ -171,7 +171,9 @@ def parse_response_head(raw: bytes) -> tuple[ResponseHead, bool]:
     """
     line_end = raw.find(b"\r\n")
     version, status, reason = check_status_line(raw[:line_end])
-    _check_syntax(httptools.HttpResponseParser(_NOTHING), raw)
+    # llhttp gives up on a 101 whose other headers are not those of an upgrade: that is for the caller to judge.
+    checked = version + b" 200" + raw[line_end:] if status == b"101" else raw
+    _check_syntax(httptools.HttpResponseParser(_NOTHING), checked)
     lower = raw.lower()
     known = _VERSIONS[version]
     length, has_body = _body_length(lower, known)

@@ -69,6 +69,8 @@ cdef class EpollSet:
     """One epoll set and what all streams in it share: the read buffer, and the lists of those with something to do."""
 
     cdef readonly object loop
+    cdef readonly Py_ssize_t watched
+    cdef public object on_empty
     cdef int _epoll
     cdef bint _in_turn
     cdef bint _scheduled

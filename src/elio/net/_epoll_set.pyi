@@ -1,6 +1,7 @@
 """The epoll set of the reactor: its turns, its descriptors, the buffer that all streams in it read into."""
 
 import asyncio
+from collections.abc import Callable
 
 __all__ = ["EpollSet"]
 
@@ -12,3 +13,7 @@ class EpollSet:
 
     loop: asyncio.AbstractEventLoop
     """The loop that it runs in."""
+    watched: int
+    """Streams and listeners in it."""
+    on_empty: Callable[[], object] | None
+    """Called in the next turn of the loop after the last of them has left."""

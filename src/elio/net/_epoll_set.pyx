@@ -282,10 +282,14 @@ cdef class EpollSet:
         pollable._set = self
         pollable._generation = self._generations
         self._table[fd] = pollable
+        self.watched += 1
         return 0
 
     cdef int _forget(self, int fd) except -1:
         self._table[fd] = None
+        self.watched -= 1
+        if self.watched == 0 and self.on_empty is not None:
+            self.loop.call_soon(self.on_empty)
         return 0
 
     cdef bytes _receive(self, int fd, int *cut):

@@ -12,10 +12,11 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from ..errors import ConfigurationError, HTTPError
 from ..event_stream import EventStream
+from ..limits import UNSET
 from ..request import Request
 from ..response import Response
 from ..routing import WEBSOCKET, Kind, Match, MethodNotAllowed, NotFound, Options, RouteTable, join_prefix
@@ -37,9 +38,6 @@ SocketHandler = TypeVar("SocketHandler", bound=Callable[[WebSocket], Awaitable[N
 EventHandler = TypeVar("EventHandler", bound=Callable[[EventStream], Awaitable[None]])
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 ErrorHandlerT = TypeVar("ErrorHandlerT", bound=ErrorHandler)
-
-UNSET: Final[Any] = object()
-"""For options whose None has a meaning."""
 
 
 class Router:

@@ -90,9 +90,11 @@ cdef class MessageBuffer:
         cdef Py_ssize_t wanted = self._size + size
         cdef unsigned long long more = <unsigned long long> wanted
         if self._held is NULL or wanted > self._room:
-            # Up to twice what has arrived, if so much is announced. Many small fragments need some room in any case.
-            wanted += <Py_ssize_t> (more if more < rest else rest)
-            wanted = max(wanted, self._room + (self._room >> 2), 64)
+            # All that is announced, if four times what has arrived is enough for it: it is not written to before it
+            # comes, and making a large block longer can mean a new one each time. Otherwise as much as has arrived.
+            wanted += <Py_ssize_t> (rest if rest >> 2 <= more else more)
+            if not rest:  # many small fragments need some room in any case
+                wanted = max(wanted, self._room + (self._room >> 2), 64)
             if self._held is NULL:
                 self._held = PyUnicode_New(wanted, 127) if self._is_text else new_bytes(NULL, wanted)
             else:

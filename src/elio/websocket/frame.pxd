@@ -42,6 +42,7 @@ cdef class FrameDecoder:
     cdef readonly object error
 
     cpdef feed(self, bytes data)
+    cpdef release(self)
     cpdef discard(self)
     cpdef bytes read_payload(self)
     cpdef bint pour(self, MessageBuffer buffer) except -1

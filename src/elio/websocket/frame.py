@@ -163,6 +163,10 @@ class FrameDecoder:
             self._buffer = self._buffer[self._position :] + data
         self._position = 0
 
+    def release(self) -> None:
+        """Drop what has come out, and the part at hand; whoever read it may read into it again."""
+        self._need_more()
+
     def discard(self) -> None:
         """Drop what waits, and the part at hand."""
         self._buffer = b""

@@ -253,6 +253,8 @@ class MessageDecoder:
                     burst -= len(events) - before
             if burst <= 0 or burst_size <= self._inflated:
                 self.more = frames.waiting_size > 0
+                if not self.more:
+                    frames.release()
                 return special
             if not frames.next_part():
                 self.more = False

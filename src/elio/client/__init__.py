@@ -1,0 +1,1 @@
+"""Clients: HTTP exchanges, and what stands on them."""
