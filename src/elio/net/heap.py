@@ -25,7 +25,7 @@ _KEPT: Final = 32 * 1024 * 1024
 def keep_freed_memory() -> bool:
     """Let the process keep up to 32 MiB of freed memory, in blocks of up to 16 MiB.
 
-    It counts for the whole process. What the environment says of it (``MALLOC_..._``, ``GLIBC_TUNABLES``) is left alone.
+    It counts for the whole process. What the environment says of it (``MALLOC_...``, ``GLIBC_TUNABLES``) is left alone.
 
     Returns:
         Whether there was something to set: only the GNU C library knows these settings.

@@ -58,8 +58,8 @@ def run(
     It also returns when the server was closed otherwise, by a handler for example. In another thread than the main one
     signals are not seen, and that is the only way.
 
-    On Linux the process keeps up to 32 MiB of freed memory for the next messages, unless the environment has settings of
-    its own for that (``MALLOC_..._``).
+    On Linux the process keeps up to 32 MiB of freed memory for the next messages, unless the environment has settings
+    of its own for that (``MALLOC_...``).
 
     Args:
         router: the routes.
