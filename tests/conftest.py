@@ -1,0 +1,30 @@
+"""Which event loop the tests run on: ``ELIO_TEST_LOOP`` is ``asyncio`` (as without it) or ``uvloop``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+import uvloop
+
+LOOPS: Final[dict[str, Callable[[], asyncio.AbstractEventLoop]]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+LOOP: Final = os.environ.get("ELIO_TEST_LOOP") or "asyncio"
+
+
+def pytest_configure() -> None:
+    if LOOP not in LOOPS:
+        raise pytest.UsageError(f"ELIO_TEST_LOOP is {LOOP!r}, it must be one of {', '.join(LOOPS)}")
+
+
+def pytest_report_header() -> str:
+    return f"event loop: {LOOP}"
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {LOOP: LOOPS[LOOP]}
