@@ -1,4 +1,8 @@
-"""Which event loop the tests run on: ``ELIO_TEST_LOOP`` is ``asyncio`` (as without it) or ``uvloop``."""
+"""What holds for all tests.
+
+``ELIO_TEST_LOOP`` is the event loop that they run on, ``asyncio`` (as without it) or ``uvloop``. Random examples have
+no deadline: on a busy machine any of them may take long.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,17 @@ from typing import Final
 
 import pytest
 import uvloop
+from hypothesis import settings
 
 LOOPS: Final[dict[str, Callable[[], asyncio.AbstractEventLoop]]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
 LOOP: Final = os.environ.get("ELIO_TEST_LOOP") or "asyncio"
+
+
+settings.register_profile("elio", deadline=None)
+settings.load_profile("elio")
 
 
 def pytest_configure() -> None:
