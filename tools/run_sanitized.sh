@@ -48,5 +48,6 @@ fi
 for name in websocket sse http server; do
     step "fuzzer $name: its corpus, and changed copies" sanitized "$python" "fuzzing/fuzz_$name.py" --replay 50
 done
-step "tests of the twins" sanitized "$python" -m pytest -q -p no:cacheprovider tests/websocket tests/sse tests/net \
-    tests/test_{send,wire,session,event_stream,fan_out,twins}.py tests/integration/test_twins_agree.py
+step "tests of the twins" sanitized "$python" -m pytest -q -p no:cacheprovider tests/net tests/server \
+    tests/test_{send,wire,session,event_stream,fan_out,twins}.py tests/integration/test_twins_agree.py \
+    tests/sse tests/websocket
