@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help venv demo check format test coverage conformance bench fuzz native docs clean
+.PHONY: help venv demo check format test matrix coverage conformance bench fuzz sanitize native docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -30,6 +30,9 @@ format: $(READY) ## let the formatter write
 test: $(READY) ## install what is missing, then run everything that must pass
 	@tools/run_tests.sh
 
+matrix: ## the suite on every Python, twin, transport and event loop; ONLY='3.13-*' chooses
+	@$(PYTHON) tools/run_matrix.py $(ONLY)
+
 coverage: $(READY) ## protocol modules, each measured by its own tests alone
 	@$(BIN)/python tools/own_coverage.py
 
@@ -43,6 +46,9 @@ bench: $(READY) ## every benchmark
 fuzz: $(READY) ## random input into every parser, a minute each
 	@$(BIN)/python -m pip install -qq --editable '.[fuzz]'
 	@set -e; for file in fuzzing/fuzz_*.py; do $(BIN)/python $$file; done
+
+sanitize: $(READY) ## the compiled twins under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/run_sanitized.sh
 
 native: $(READY) ## the compiled twins, in place
 	@ELIO_BUILD_NATIVE=1 $(BIN)/python setup.py --quiet build_ext --inplace

@@ -18,8 +18,9 @@ SOURCE = HERE / "src"
 MODE = os.environ.get("ELIO_BUILD_NATIVE", "")
 ON_LINUX = sys.platform.startswith("linux")
 
-# No debug information, four fifths of the size, unless CFLAGS ask for it.
-FLAGS = ["-O3"] if "-g" in os.environ.get("CFLAGS", "") else ["-O3", "-g0"]
+# No debug information, four fifths of the size, unless CFLAGS ask for it. They may also name a level of optimization.
+GIVEN = os.environ.get("CFLAGS", "")
+FLAGS = [flag for flag, asked in (("-O3", "-O" in GIVEN), ("-g0", "-g" in GIVEN)) if not asked]
 if sys.platform == "win32":
     FLAGS = []
 

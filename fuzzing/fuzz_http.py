@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from harness import fuzz, pieces
+from harness import main, pieces
 
 from elio.errors import RemoteProtocolError
 from elio.headers import Headers
@@ -75,14 +75,5 @@ def check(data: bytes) -> None:
     whole.server.receive_eof()
 
 
-SEEDS = [
-    b"\x00GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"\x01POST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /c HTTP/1.1\r\nHost: b\r\n\r\n",
-    b"\x02POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: r\r\n\r\n",
-    b"\x03GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00",
-    b"\x04HEAD * HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-    b"\x05PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
-]
-
 if __name__ == "__main__":
-    fuzz("http", check, SEEDS)
+    main("http", check)

@@ -5,7 +5,7 @@ The first byte of an input chooses the cuts; the rest is the stream.
 
 from __future__ import annotations
 
-from harness import fuzz, pieces
+from harness import main, pieces
 
 from elio.errors import EventTooBig
 from elio.sse.event import Comment, Event
@@ -38,12 +38,5 @@ def check(data: bytes) -> None:
     assert whole.receive_eof() == []
 
 
-SEEDS = [
-    b"\x00data: a\n\n",
-    b"\x01\xef\xbb\xbfid: 1\r\nevent: x\rretry: 100\ndata\r\ndata: b\r\r",
-    b"\x02: comment\n\nid: a\0b\ndata:c\nid\n\n",
-    b"\x03data: \xff\xc3\xa9\r\n\r\ndata: " + b"x" * 300 + b"\n\n",
-]
-
 if __name__ == "__main__":
-    fuzz("sse", check, SEEDS)
+    main("sse", check)

@@ -5,20 +5,17 @@ The first byte of an input chooses the side, compression and the cuts; the rest 
 
 from __future__ import annotations
 
-import random
 from typing import TypeAlias
 
-from harness import fuzz, pieces
+from harness import main, pieces
 
 from elio.errors import RemoteProtocolError
-from elio.websocket.codes import Opcode, may_be_sent
+from elio.websocket.codes import may_be_sent
 from elio.websocket.connection import Connection, Role, State
 from elio.websocket.deflate import DeflateOptions, accept_offers
-from elio.websocket.frame import encode_frame
 from elio.websocket.message import Close, Ping, Pong
 
 MAX_MESSAGE_SIZE = 2048
-KEY = b"\x01\x02\x03\x04"
 
 Seen: TypeAlias = str | bytes | Ping | Pong | Close | tuple[str, int]
 
@@ -68,21 +65,5 @@ def check(data: bytes) -> None:
     assert whole.state is State.CLOSED
 
 
-def seeds() -> list[bytes]:
-    generator = random.Random(1)
-    found = []
-    for size in (0, 1, 125, 126, 300):
-        payload = generator.randbytes(size)
-        found += [
-            b"\x00" + encode_frame(Opcode.BINARY, payload, masking_key=KEY),
-            b"\x05\x82" + bytes([size & 0x7F]) + payload,
-        ]
-    fragments = encode_frame(Opcode.TEXT, b"caf\xc3", fin=False) + encode_frame(Opcode.PING, b"p")
-    found.append(b"\x05" + fragments + encode_frame(Opcode.CONTINUATION, b"\xa9"))
-    found.append(b"\x01" + encode_frame(Opcode.CLOSE, b"\x03\xe8bye"))
-    found.append(b"\x03\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00")
-    return found
-
-
 if __name__ == "__main__":
-    fuzz("websocket", check, seeds())
+    main("websocket", check)

@@ -13,7 +13,7 @@ import pytest
 
 from elio import limits
 from elio.errors import ConfigurationError
-from elio.limits import UNSET, Limits, with_bounds
+from elio.limits import LARGEST, UNSET, Limits, bound, with_bounds
 
 FIELDS = dataclasses.fields(Limits)
 OPTIONAL = {field.name for field in FIELDS if str(field.type).endswith("None")}
@@ -111,3 +111,20 @@ def test_with_bounds_changes_what_is_given() -> None:
     assert changed == Limits(max_queue=3, max_message_size=None)
     with pytest.raises(ConfigurationError):
         with_bounds(None, max_queue=0)
+
+
+def test_more_than_can_be_counted_is_refused() -> None:
+    assert make("max_message_size", LARGEST).max_message_size == 2**63 - 1
+    for name, hint in (("max_message_size", ", or None to switch it off"), ("write_limit", "")):
+        with pytest.raises(ConfigurationError) as caught:
+            make(name, LARGEST + 1)
+        assert str(caught.value) == f"{name} is 9223372036854775808, it must be at most 9223372036854775807{hint}"
+
+
+def test_a_bound_is_a_number_to_compare_with() -> None:
+    assert bound("max_queue", None) == LARGEST
+    for value in (0, 1, LARGEST):
+        assert bound("max_queue", value) == value
+    for value in (-1, LARGEST + 1):
+        with pytest.raises(ConfigurationError, match=f"^max_queue is {value}, allowed are 0 to {LARGEST}, or None"):
+            bound("max_queue", value)

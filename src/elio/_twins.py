@@ -28,6 +28,7 @@ TWINS: Final = (
     "elio.net.ready",
     "elio.net.runtime",
     "elio.net.outlet",
+    "elio.net.tls_stream",
     "elio.wire",
     "elio.session",
     "elio.event_stream",

@@ -11,13 +11,16 @@ from typing import Any, Final
 
 from .errors import ConfigurationError
 
-__all__ = ["UNSET", "Limits", "with_bounds"]
+__all__ = ["LARGEST", "UNSET", "Limits", "bound", "with_bounds"]
 
 UNSET: Final[Any] = object()
 """In place of a bound: as the surroundings have it. ``None`` switches one off."""
 
 KIB = 1024
 MIB = 1024 * 1024
+
+LARGEST: Final = (1 << 63) - 1
+"""The largest bound: a frame cannot announce more bytes, and the compiled twins count no further."""
 
 
 # Nothing would ever pass, or something would never stop.
@@ -29,8 +32,8 @@ class Limits:
     """The bounds of a server or a client. Immutable; ``dataclasses.replace`` makes a changed copy.
 
     Raises:
-        ConfigurationError: a negative bound, zero where nothing would work with it, or ``None`` for a bound that cannot
-            be switched off.
+        ConfigurationError: a negative bound, zero where nothing would work with it, a number above 2**63 - 1, or
+            ``None`` for a bound that cannot be switched off.
     """
 
     # -- HTTP head (RFC 9112 2-5): nginx, node and Apache allow 8 to 16 KiB for all of it.
@@ -103,7 +106,7 @@ class Limits:
 
     # -- event streams
     max_event_size: int | None = 1 * MIB
-    """Bytes of one line or of the data of one event that a client accepts."""
+    """Bytes of one line or of the data of one event, as they arrive, that a client accepts."""
     keep_alive_interval: float | None = 15.0
     """An event stream on which nothing was sent for so long gets a comment line, so that proxies keep it open."""
 
@@ -113,11 +116,30 @@ class Limits:
             can_be_off = str(field.type).endswith("None")
             if value is None and can_be_off:
                 continue
+            hint = ", or None to switch it off" if can_be_off else ""
             lowest = "above 0" if field.name in _ABOVE_ZERO else "at least 0"
             # Not "value < 0": NaN compares false with everything.
             if value is None or not (value > 0 or (value == 0 and lowest != "above 0")):
-                hint = ", or None to switch it off" if can_be_off else ""
                 raise ConfigurationError(f"{field.name} is {value}, it must be {lowest}{hint}")
+            if isinstance(value, int) and value > LARGEST:
+                raise ConfigurationError(f"{field.name} is {value}, it must be at most {LARGEST}{hint}")
+
+
+def bound(name: str, value: int | None) -> int:
+    """A bound as a number to compare with, ``LARGEST`` for None.
+
+    Args:
+        name: what the error calls it.
+        value: the bound, as a caller gave it.
+
+    Raises:
+        ConfigurationError: it is negative or above ``LARGEST``.
+    """
+    if value is None:
+        return LARGEST
+    if not 0 <= value <= LARGEST:
+        raise ConfigurationError(f"{name} is {value}, allowed are 0 to {LARGEST}, or None for no limit")
+    return value
 
 
 def with_bounds(limits: Limits | None, **bounds: Any) -> Limits:

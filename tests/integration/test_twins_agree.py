@@ -90,6 +90,23 @@ def random_frame(rng: random.Random, key: bytes | None) -> bytes:
     return frame(head, payload, key)
 
 
+@pytest.mark.parametrize("limit", [-1, -(2**64), 2**63, 2**64])
+def test_limits_that_cannot_be_are_refused_alike(limit: int) -> None:
+    options = {"max_message_size": limit, "masked": True}
+    assert refusal(native_frame.FrameDecoder, options) == refusal(pure_frame.FrameDecoder, options) != ""
+    options = {"max_event_size": limit}
+    assert refusal(native_parser.Parser, options) == refusal(pure_parser.Parser, options) != ""
+
+
+def refusal(make: Any, options: dict[str, Any]) -> Any:
+    """What it says to these options, or "" where they are taken."""
+    try:
+        make(**options)
+    except Exception as error:
+        return shown(error)
+    return ""
+
+
 @pytest.mark.parametrize("role", ["server", "client"])
 def test_random_talks_in_random_cuts(role: str) -> None:
     for seed in range(400):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elio.errors import EventTooBig
+from elio.errors import ConfigurationError, EventTooBig
 from elio.sse.event import Comment, Event, received_event
 from elio.sse.parser import MAX_RETRY, Parser
 from support.event_streams import check, cut, message, read, ways
@@ -666,6 +666,12 @@ def test_limit_counts_bytes_as_they_arrive() -> None:
     too_big("data:€€€\n\n".encode(), 13)
     assert parse(b"data:\xff\xff\xff\ndata:\xff\n\n", limit=8) == [message("\ufffd\ufffd\ufffd\n\ufffd")]
     too_big(b"data:\xff\xff\xff\ndata:\xff\xff\xff\xff\n\n", 7)
+
+
+@pytest.mark.parametrize("limit", [-1, 2**63])
+def test_a_limit_that_nothing_can_be_compared_with_is_refused(limit: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"^max_event_size is {limit}, allowed are 0 to "):
+        Parser(max_event_size=limit)
 
 
 def test_limit_holds_for_each_event_alone() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from elio import Limits, Router, Server
 from support.frames import frame, xor
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 """Seconds for anything that is waited for."""
 
 HANDSHAKE = (

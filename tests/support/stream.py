@@ -28,6 +28,9 @@ class FakeStream:
         if self.stalled:
             self.waiting += len(data)
 
+    def writelines(self, parts: list[bytes]) -> None:
+        self.write(b"".join(parts))
+
     def take(self) -> bytes:
         """What was written since the last call."""
         data = bytes(self.written)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from elio.errors import LocalProtocolError, MessageTooBig
+from elio.errors import ConfigurationError, LocalProtocolError, MessageTooBig
 from elio.websocket.codes import Opcode
 from elio.websocket.frame import ENDS, MAX_LENGTH, STARTS, WHOLE, FrameDecoder, encode_frame
 from elio.websocket.octets import MessageBuffer
@@ -185,6 +185,12 @@ def test_limit_of_the_next_frame_is_what_the_layer_above_left() -> None:
     assert parts_of(decoder, frame(0x00, b"x", None)) == []
     assert isinstance(decoder.error, MessageTooBig)
     assert (decoder.error.size, decoder.error.limit) == (101, 100)
+
+
+@pytest.mark.parametrize("limit", [-1, -(2**63), 2**63, 2**64])
+def test_a_limit_that_no_frame_can_have_is_refused(limit: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"^max_message_size is {limit}, allowed are 0 to {MAX_LENGTH}"):
+        FrameDecoder(masked=True, max_message_size=limit)
 
 
 def test_control_frames_do_not_count_against_the_limit() -> None:

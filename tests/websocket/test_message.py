@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from elio.errors import LimitExceeded, LocalProtocolError, MessageTooBig, RemoteProtocolError
+from elio.errors import ConfigurationError, LimitExceeded, LocalProtocolError, MessageTooBig, RemoteProtocolError
 from elio.websocket.deflate import DeflateOptions, PerMessageDeflate
 from elio.websocket.message import (
     Close,
@@ -373,6 +373,13 @@ def test_an_announced_size_allocates_nothing() -> None:
 
 
 # -- number of fragments and of empty frames (1008)
+
+
+@pytest.mark.parametrize("name", ["max_message_size", "max_fragments", "max_empty_frames"])
+@pytest.mark.parametrize("value", [-1, 2**63])
+def test_a_limit_that_nothing_can_be_compared_with_is_refused(name: str, value: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} is {value}, allowed are 0 to "):
+        server(**{name: value})
 
 
 def test_fragments_are_limited() -> None:

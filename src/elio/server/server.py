@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..errors import ConfigurationError
 from ..limits import Limits
@@ -21,6 +21,7 @@ from ..net.accept import open_reactor
 from ..net.listen import Address, is_loopback, open_sockets, url_of
 from ..net.runtime import Runtime
 from ..net.tls import TLS, server_context
+from ..net.tls_stream import TlsRuntime, TlsStream
 from ..websocket.codes import CloseCode
 from .connection import HttpConnection
 from .context import Context
@@ -141,8 +142,7 @@ class Server:
         try:
             self._open()
             self._context = context = self._make_context(loop)
-            if self._tls is None:
-                self._reactor = open_reactor(loop)
+            self._reactor = open_reactor(loop)
             for sock in self._sockets:
                 self._listeners.append(await self._listen(loop, sock, context))
         except BaseException:
@@ -178,18 +178,15 @@ class Server:
     async def _listen(
         self, loop: asyncio.AbstractEventLoop, sock: socket.socket, context: Context
     ) -> asyncio.Server | Listener:
+        tls = None if self._tls is None else TlsRuntime(loop, self._tls, self._limits.tls_handshake_timeout)
+
+        def accept() -> Any:
+            connection = HttpConnection(context)
+            return connection if tls is None else TlsStream(tls, connection)
+
         if self._reactor is not None:
-            return self._reactor.listen(
-                sock, lambda: HttpConnection(context), backlog=self._limits.backlog, on_error=_cannot_accept
-            )
-
-        def accept() -> asyncio.BaseProtocol:
-            return cast(asyncio.BaseProtocol, HttpConnection(context))
-
-        tls: dict[str, Any] = {}
-        if self._tls is not None:
-            tls = {"ssl": self._tls, "ssl_handshake_timeout": self._limits.tls_handshake_timeout}
-        listener = await loop.create_server(accept, sock=sock, backlog=_ACCEPTS, **tls)
+            return self._reactor.listen(sock, accept, backlog=self._limits.backlog, on_error=_cannot_accept)
+        listener = await loop.create_server(accept, sock=sock, backlog=_ACCEPTS)
         sock.listen(self._limits.backlog)
         return listener
 

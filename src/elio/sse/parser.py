@@ -14,6 +14,7 @@ import sys
 from typing import Final
 
 from ..errors import EventTooBig
+from ..limits import bound
 from . import received
 from .event import Comment, Event
 
@@ -46,6 +47,9 @@ class Parser:
         max_event_size: bytes of one line, and of the data of one event, as they arrive; None for no bound.
         last_event_id: the last event ID of an earlier connection. It stays until the stream sets another.
         comments: whether comment lines come out too, as :class:`Comment`.
+
+    Raises:
+        ConfigurationError: the bound is negative, or too large to be counted.
     """
 
     __slots__ = (
@@ -61,7 +65,7 @@ class Parser:
     )
 
     def __init__(self, *, max_event_size: int | None, last_event_id: str = "", comments: bool = False) -> None:
-        self._limit = sys.maxsize if max_event_size is None else max_event_size
+        self._limit = min(bound("max_event_size", max_event_size), sys.maxsize)
         self._comments = comments
         self._last_event_id = last_event_id
         self._retry: float | None = None

@@ -83,6 +83,9 @@ class Connection:
         burst: frames that one call of ``receive_data`` handles at most.
         burst_size: bytes of payload, inflated, after which a call of ``receive_data`` stops.
 
+    Raises:
+        ConfigurationError: a bound is negative, or too large to be counted.
+
     Attributes:
         role: which side this is.
         state: how far the closing handshake is.

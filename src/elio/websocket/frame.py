@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..errors import LocalProtocolError, MessageTooBig, RemoteProtocolError
+from ..limits import bound
 from . import octets
 from .codes import CloseCode, Opcode
 from .mask import apply_mask
@@ -93,6 +94,9 @@ class FrameDecoder:
         rsv1: whether permessage-deflate was negotiated.
         max_message_size: bytes of one message; None for no limit.
 
+    Raises:
+        ConfigurationError: the limit is negative, or more than any frame can announce.
+
     Attributes:
         part: ``WHOLE``, or what of its frame the part has: ``STARTS``, ``ENDS`` or neither (0).
         head: the first byte of the frame: FIN, RSV1 and opcode.
@@ -135,7 +139,7 @@ class FrameDecoder:
         self._end = 0
         self._key = b""
         self._next_key = b""
-        self.max_message_size = MAX_LENGTH if max_message_size is None else max_message_size
+        self.max_message_size = bound("max_message_size", max_message_size)
         self.max_payload_size = self.max_message_size
         self.compressed = False
         self.part = WHOLE

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, cast
 
 from ..errors import LimitExceeded, LocalProtocolError, MessageTooBig, RemoteProtocolError
+from ..limits import bound
 from . import octets
 from .codes import CloseCode, Opcode, may_be_sent
 from .frame import ENDS, MAX_LENGTH, STARTS, WHOLE, FrameDecoder
@@ -150,6 +151,9 @@ class MessageDecoder:
         max_fragments: fragments of one message; None for no limit.
         max_empty_frames: frames in a row without data; None for no limit.
 
+    Raises:
+        ConfigurationError: a limit is negative, or too large to be counted.
+
     Attributes:
         more: whether the last call stopped because it had done enough, and input is left.
         pongs_expected: pongs that the peer owes for pings of ours; they do not count as empty frames.
@@ -185,8 +189,8 @@ class MessageDecoder:
     ) -> None:
         self._frames = FrameDecoder(masked=masked, rsv1=deflate is not None, max_message_size=max_message_size)
         self._deflate = deflate
-        self._max_fragments = MAX_LENGTH if max_fragments is None else max_fragments
-        self._max_empty_frames = MAX_LENGTH if max_empty_frames is None else max_empty_frames
+        self._max_fragments = bound("max_fragments", max_fragments)
+        self._max_empty_frames = bound("max_empty_frames", max_empty_frames)
         self._opcode = 0
         self._compressed = False
         self._size = 0

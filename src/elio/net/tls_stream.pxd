@@ -1,0 +1,52 @@
+# The types of tls_stream.py for its compiled twin.
+
+cimport cython
+
+cdef Py_ssize_t _RECORD
+cdef Py_ssize_t _PIECE
+cdef Py_ssize_t _BUFFER
+cdef int _HANDSHAKE
+cdef int _OPEN
+cdef int _CLOSING
+cdef int _CLOSED
+
+
+@cython.auto_pickle(False)
+cdef class TlsRuntime:
+    cdef readonly object buffer
+    cdef readonly object context
+    cdef readonly object loop
+    cdef readonly double handshake_timeout
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class TlsStream:
+    cdef TlsRuntime _shared
+    cdef object _error
+    cdef object _incoming
+    cdef object _outgoing
+    cdef object _receiver
+    cdef object _stream
+    cdef object _timer
+    cdef object _tls
+    cdef bytes _left
+    cdef Py_ssize_t _offset
+    cdef bint _at_end
+    cdef bint _reading_paused
+    cdef bint _told
+    cdef int _state
+
+    cdef _shake_hands(self)
+    cdef _stop_timer(self)
+    cdef _fail(self, str what, error)
+    cdef _go_on(self)
+    @cython.locals(data=bytes, start=Py_ssize_t, size=Py_ssize_t)
+    cdef _feed(self)
+    @cython.locals(count=Py_ssize_t, size=Py_ssize_t)
+    cdef _read(self)
+    cdef _end_of_input(self)
+    cdef _write_pieces(self, view)
+    cdef _send_out(self)
+    cdef _end_output(self)
+    cdef _drop(self)

@@ -1,0 +1,381 @@
+"""A TLS stream over another stream: the side of a server (RFC 8446, RFC 5246).
+
+Below it is whatever carries the bytes, the reactor or a transport of the event loop; it is that stream's receiver.
+Above, it is the stream of its own receiver, which hears of it once the handshake is complete. Plaintext is handed on
+record by record, and ciphertext goes in and out in small pieces, so a connection holds no buffer of its own.
+
+Not here: contexts (:mod:`elio.net.tls`), clients, and the half-closed streams of TLS 1.3: an end of one side is an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from typing import Any, Final
+
+__all__ = ["TlsRuntime", "TlsStream"]
+
+logger = logging.getLogger("elio.server")
+
+_RECORD: Final = 16_384
+"""Bytes of plaintext that one record has at most (RFC 8446 5.1)."""
+
+_PIECE: Final = 5 * (_RECORD + 256 + 5)
+"""Bytes that OpenSSL is given at a time, and makes at a time: the buffers of a connection grow to that and stay."""
+
+_BUFFER: Final = 8 * _RECORD
+"""Bytes of plaintext that the receiver is told at a time."""
+
+_CLOSE_TIMEOUT: Final = 1.0
+"""Seconds in which the peer may answer our end with its own before the stream is closed below."""
+
+_HANDSHAKE: Final = 0
+_OPEN: Final = 1
+_CLOSING: Final = 2
+_CLOSED: Final = 3
+
+
+class TlsRuntime:
+    """What all TLS streams of a server share.
+
+    Args:
+        loop: the running loop.
+        context: certificates and versions.
+        handshake_timeout: seconds for a handshake, from the accept on.
+    """
+
+    __slots__ = ("buffer", "context", "handshake_timeout", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, handshake_timeout: float) -> None:
+        self.loop = loop
+        self.context = context
+        self.handshake_timeout = handshake_timeout
+        self.buffer = memoryview(bytearray(_BUFFER))
+
+
+class TlsStream:
+    """One connection.
+
+    Args:
+        shared: what it shares with others.
+        receiver: who is told what arrives.
+    """
+
+    __slots__ = (
+        "_at_end",
+        "_error",
+        "_incoming",
+        "_left",
+        "_offset",
+        "_outgoing",
+        "_reading_paused",
+        "_receiver",
+        "_shared",
+        "_state",
+        "_stream",
+        "_timer",
+        "_tls",
+        "_told",
+    )
+
+    def __init__(self, shared: TlsRuntime, receiver: Any) -> None:
+        self._shared = shared
+        self._receiver = receiver
+        self._state = _HANDSHAKE
+        self._stream: Any = None
+        self._tls: Any = None
+        self._incoming: Any = None
+        self._outgoing: Any = None
+        self._error: Exception | None = None
+        self._left = b""  # ciphertext from the offset on, that OpenSSL has not got yet
+        self._offset = 0
+        self._at_end = False
+        self._reading_paused = False
+        self._told = False
+        self._timer: Any = shared.loop.call_later(shared.handshake_timeout, self._give_up)
+
+    def __repr__(self) -> str:
+        state = ("handshake", "open", "closing", "closed")[self._state]
+        return f"<TlsStream {state} over {self._stream!r}>"
+
+    # -- called by the stream below ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        """The stream below is open."""
+        self._stream = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Ciphertext of the peer."""
+        if self._left:
+            self._left = self._left[self._offset :] + data
+            self._offset = 0
+            return
+        self._left = data
+        self._go_on()
+
+    def eof_received(self) -> bool:
+        """The peer's end without a close_notify: what was on its way may be missing, so it is a loss."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The stream below is closed."""
+        self._drop()
+        self._stop_timer()
+        if self._told:
+            self._told = False
+            self._receiver.connection_lost(exc if self._error is None else self._error)
+        self._receiver = None
+
+    def pause_writing(self) -> None:
+        """The peer takes too little."""
+        if self._told:
+            self._receiver.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The peer has taken enough."""
+        if self._told:
+            self._receiver.resume_writing()
+
+    # -- the handshake -------------------------------------------------------------------------------------------------
+
+    def _shake_hands(self) -> None:
+        if self._tls is None:
+            self._incoming = ssl.MemoryBIO()
+            self._outgoing = ssl.MemoryBIO()
+            self._tls = self._shared.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._feed()
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._send_out()
+            return
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            self._fail("handshake", error)
+            return
+        self._send_out()
+        self._stop_timer()
+        self._state = _OPEN
+        self._told = True
+        self._receiver.connection_made(self)
+
+    def _give_up(self) -> None:
+        """Time is over: for the handshake, or for the peer's answer to our end."""
+        if self._stream is None or self._state == _CLOSED:
+            return
+        if self._state == _HANDSHAKE:
+            logger.debug("no TLS handshake in time")
+            self.abort()
+        else:
+            self._stream.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fail(self, what: str, error: Exception) -> None:
+        """Say goodbye with the alert that OpenSSL has made, and close. A peer's mistake is no trouble of ours."""
+        logger.debug("TLS %s failed: %s", what, error)
+        self._error = error.with_traceback(None)
+        self._send_out()
+        self._drop()
+        self._stream.close()
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Take what has come, as long as it is wanted."""
+        while self._left or (self._incoming is not None and self._incoming.pending):
+            if self._state == _HANDSHAKE:
+                self._shake_hands()
+            elif self._state == _CLOSED or self._reading_paused:
+                return
+            else:
+                if not self._incoming.pending:
+                    self._feed()
+                self._read()
+
+    def _feed(self) -> None:
+        """Give OpenSSL the next piece of what has come."""
+        data = self._left
+        start = self._offset
+        size = len(data) - start
+        if size > _PIECE:
+            size = _PIECE
+            self._offset = start + size
+        else:
+            self._left = b""
+            self._offset = 0
+        self._incoming.write(data[start : start + size])
+
+    def _read(self) -> None:
+        """Hand on the records that are there."""
+        tls = self._tls
+        incoming = self._incoming
+        view = self._shared.buffer
+        count = 0
+        while count <= _BUFFER - _RECORD:
+            try:
+                size = tls.read(_BUFFER - count, view[count:] if count else view)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLZeroReturnError:
+                size = 0
+            except ssl.SSLError as error:
+                self._error = error.with_traceback(None)
+                size = 0
+            if not size:
+                self._at_end = True
+                break
+            count += size
+            # Asking once more where nothing is left would cost an exception.
+            if not incoming.pending:
+                break
+        if self._outgoing.pending:
+            self._send_out()  # an answer of the protocol itself, as to a change of keys
+        if count and self._state == _OPEN:
+            self._receiver.data_received(bytes(view[:count]))
+        if self._at_end and not self._reading_paused:
+            self._end_of_input()
+
+    def _end_of_input(self) -> None:
+        """The peer's close_notify has come, or what nobody can read."""
+        if self._state == _CLOSED:
+            return
+        if self._error is not None:
+            self._fail("stream", self._error)
+            return
+        if self._state == _OPEN:
+            self._receiver.eof_received()
+        self._end_output()
+        self._drop()
+        self._stream.close()
+
+    def pause_reading(self) -> None:
+        """Stop telling the receiver what arrives."""
+        if not self._reading_paused and self._state == _OPEN:
+            self._reading_paused = True
+            self._stream.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on telling it."""
+        if not self._reading_paused:
+            return
+        self._reading_paused = False
+        self._stream.resume_reading()
+        if self._left or self._at_end or self._incoming.pending:
+            self._shared.loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if self._reading_paused:
+            return
+        try:
+            self._go_on()
+            if self._at_end and not self._reading_paused:
+                self._end_of_input()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._shared.loop.call_exception_handler(
+                {"message": "protocol.data_received() failed", "exception": error, "transport": self}
+            )
+            self.abort()
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send at once what the system takes, and keep the rest."""
+        if self._state != _OPEN or not data:
+            return
+        try:
+            if len(data) <= _RECORD:
+                self._tls.write(data)
+                self._stream.write(self._outgoing.read())
+            else:
+                self._write_pieces(memoryview(data))
+        except ssl.SSLError as error:
+            self._fail("stream", error)
+
+    def _write_pieces(self, view: memoryview) -> None:
+        pieces = []
+        while len(view):
+            view = view[self._tls.write(view) :]  # a record
+            if not len(view) or self._outgoing.pending > _PIECE - _RECORD:
+                pieces.append(self._outgoing.read())
+        self._stream.writelines(pieces)
+
+    def _send_out(self) -> None:
+        """Send what OpenSSL has made, unless our end is out already: nothing may follow it."""
+        if self._state < _CLOSING and self._outgoing is not None and self._outgoing.pending:
+            self._stream.write(self._outgoing.read())
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes of ciphertext not yet taken by the system."""
+        size: int = self._stream.get_write_buffer_size()
+        return size
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """From how many such bytes on the receiver is told to pause writing."""
+        self._stream.set_write_buffer_limits(high=high, low=low)
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """``ssl_object`` has the facts about TLS; the rest is known below."""
+        if name == "ssl_object":
+            return self._tls
+        return self._stream.get_extra_info(name, default)
+
+    def set_protocol(self, protocol: Any) -> None:
+        """Tell another receiver from now on."""
+        self._receiver = protocol
+
+    def is_closing(self) -> bool:
+        """Whether the stream is closed or about to be."""
+        return self._state >= _CLOSING
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def can_write_eof(self) -> bool:
+        """An end of one side is an end."""
+        return False
+
+    def write_eof(self) -> None:
+        """Nothing: see :meth:`can_write_eof`."""
+
+    def close(self) -> None:
+        """Close once everything written has gone out, with a close_notify. The peer has a moment to answer it.
+
+        What it still sends is dropped: a connection closed over unread input is reset, which loses what is on its way.
+        """
+        if self._state == _HANDSHAKE:
+            self.abort()
+        if self._state != _OPEN:
+            return
+        self._end_output()
+        self._state = _CLOSING
+        if self._stream.can_write_eof():
+            self._stream.write_eof()
+        self._timer = self._shared.loop.call_later(_CLOSE_TIMEOUT, self._give_up)
+        self.resume_reading()
+
+    def _end_output(self) -> None:
+        """Send our close_notify, once."""
+        if self._state != _OPEN:
+            return
+        with contextlib.suppress(ssl.SSLError):  # as a rule, since the peer has yet to answer
+            self._tls.unwrap()
+        self._send_out()
+
+    def _drop(self) -> None:
+        """Nothing goes in or out any more."""
+        self._state = _CLOSED
+        self._left = b""
+        self._offset = 0
+
+    def abort(self) -> None:
+        """Close now; what has not gone out is lost."""
+        self._drop()
+        self._stream.abort()
