@@ -6,7 +6,8 @@ from elio.net.outlet cimport Outlet
 cdef class EventStream(Outlet):
     cdef object __weakref__
     cdef public object request
-    cdef public object headers
+    cdef public object _headers
+    cdef public list _closed_waiters
     cdef public object _response
     cdef public object _frame
     cdef public object _state
@@ -19,7 +20,9 @@ cdef class EventStream(Outlet):
     cpdef begin(self)
     cpdef bint share(self, bytes data, dict framed) except -1
     cpdef _send(self, bytes data)
+    cdef _queue(self, bytes data)
     cpdef _end(self)
+    cdef _stop(self)
     cpdef finish(self)
     cpdef _schedule(self)
     cpdef check_time(self, double now)

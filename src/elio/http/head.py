@@ -35,6 +35,7 @@ _VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 _METHODS: Final = {
     method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 }
+_WEBSOCKET: Final = ("websocket",)  # one for all, too
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 3986 3.2.2 and 3.2.3: a registered name or IPv4 address, or an IP literal, then perhaps a port. No user name.
 _AUTHORITY: Final = re.compile(
@@ -135,7 +136,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
         WireHeaders(raw[line_end:-2]),
         _keeps_alive(connection, version),
         # RFC 9110 7.8: from HTTP/1.0 it must be ignored.
-        version == "1.1" and b"upgrade" in connection and b"\r\nupgrade:" in lower,
+        _upgrade(lower) if b"upgrade" in connection and version == "1.1" else (),
         length,
         has_body,
         has_body and version == "1.1" and _value(lower, b"\r\nexpect:") == b"100-continue",
@@ -200,6 +201,11 @@ def _check_syntax(parser: httptools.HttpRequestParser | httptools.HttpResponsePa
         raise bad_request("method is not implemented", 501) from None
     except httptools.HttpParserError as error:
         raise bad_request(f"malformed head: {error}") from None
+
+
+def _upgrade(lower: bytes) -> tuple[str, ...]:
+    protocols = tuple([item.decode("latin-1") for item in _tokens(lower, b"\r\nupgrade:") if item])
+    return _WEBSOCKET if protocols == _WEBSOCKET else protocols
 
 
 def _value(lower: bytes, name: bytes) -> bytes | None:

@@ -59,7 +59,7 @@ class ResponseWriter:
     __slots__ = ("_head_only", "_out", "_remaining", "begun", "chunked", "complete", "keep_alive")
 
     def __init__(self) -> None:
-        self._out: list[bytes] = []
+        self._out: list[bytes] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -78,7 +78,28 @@ class ResponseWriter:
         if not 100 <= status <= 199 or status == 101:
             raise LocalProtocolError(f"status {status} is not an interim one")
         block = encode_headers(headers) if headers is not None else b""
-        self._out.append(_status_line(status) + block + b"\r\n")
+        self._push(_status_line(status) + block + b"\r\n")
+
+    def write_switch(self, headers: Headers, date: str) -> None:
+        """Write the whole of a response with status 101 (RFC 9110 15.2.2).
+
+        Args:
+            headers: with ``Upgrade`` and ``Connection``; without those that speak of a body.
+            date: the ``Date`` header; empty for none.
+
+        Raises:
+            LocalProtocolError: nothing was written.
+        """
+        head = _status_line(101) + encode_headers(headers)
+        lower = head.lower()
+        if b"\r\ncontent-length:" in lower or b"\r\ntransfer-encoding:" in lower:
+            raise LocalProtocolError("101 Switching Protocols has no body, and no header that speaks of one")
+        asks = b"\r\nconnection: upgrade\r\n" in lower or headers.has_token("Connection", "Upgrade")
+        if not asks or b"\r\nupgrade:" not in lower:
+            raise LocalProtocolError("101 Switching Protocols needs Upgrade and Connection: Upgrade")
+        line = _date_line(date) if date and b"\r\ndate:" not in lower else b""
+        self._push(head + line + b"\r\n")
+        self.begun = self.complete = True
 
     def write_head(
         self,
@@ -94,7 +115,7 @@ class ResponseWriter:
         """Write the head of a response and choose how its body is delimited.
 
         Args:
-            status: 200 to 599, or 101.
+            status: 200 to 599.
             headers: what is there already is not added again.
             body_size: bytes of the body; ``None`` if that is not known yet.
             head_only: the answer to HEAD: announces a body and has none.
@@ -121,10 +142,9 @@ class ResponseWriter:
             parts.append(b"Transfer-Encoding: chunked\r\n")
         elif size is not None and given.length is None and may_have_body(status):
             parts.append(b"Content-Length: %d\r\n" % size)
-        if status != 101:
-            parts.append(_connection_line(given.connection, keep_alive=keep_alive, old_client=old_client))
+        parts.append(_connection_line(given.connection, keep_alive=keep_alive, old_client=old_client))
         parts.append(b"\r\n")
-        self._out.append(b"".join(parts))
+        self._push(b"".join(parts))
         self.begun = True
         self.keep_alive = keep_alive
         self._head_only = no_body
@@ -141,13 +161,13 @@ class ResponseWriter:
         if self._head_only or not size:
             return
         if self.chunked:
-            self._out.append(encode_chunk(data))
+            self._push(encode_chunk(data))
             return
         if self._remaining is not None:
             if size > self._remaining:
                 raise LocalProtocolError(f"body data of {size} bytes, {self._remaining} are left of what was announced")
             self._remaining -= size
-        self._out.append(data)
+        self._push(data)
 
     def write_end(self) -> None:
         """Complete the response."""
@@ -156,15 +176,21 @@ class ResponseWriter:
         if self._remaining and not self._head_only:
             raise LocalProtocolError(f"{self._remaining} bytes are missing of the body that was announced")
         if self.chunked:
-            self._out.append(b"0\r\n\r\n")
+            self._push(b"0\r\n\r\n")
         self.complete = True
+
+    def _push(self, data: bytes) -> None:
+        if self._out is None:
+            self._out = [data]
+        else:
+            self._out.append(data)
 
     def data_to_send(self) -> bytes:
         """Everything written since the last call, as one object."""
         out = self._out
-        if not out:
+        if out is None:
             return b""
-        self._out = []
+        self._out = None
         return out[0] if len(out) == 1 else b"".join(out)
 
 

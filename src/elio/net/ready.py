@@ -151,7 +151,16 @@ class Wakeup:
         value: whatever the one who wakes leaves for the one who waits.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop", "_task", "is_done", "value")
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_callback",
+        "_cancelled",
+        "_context",
+        "_loop",
+        "_task",
+        "is_done",
+        "value",
+    )
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop

@@ -14,9 +14,8 @@ from ..http.http1 import Event, ServerConnection
 from ..http.message import EndOfBody, RequestHead
 from ..net.outlet import Outlet
 from ..net.runtime import Runtime
-from ..net.stream import Stream, peer_name
+from ..net.stream import Stream, lasting_peer, peer_name
 from ..session import WebSocket
-from ..websocket.handshake import is_websocket_upgrade
 from .context import Context
 from .exchange import Exchange
 from .failures import error_response
@@ -53,7 +52,7 @@ class HttpConnection(Outlet):
     def __init__(self, context: Context) -> None:
         self.context = context
         self.http = ServerConnection(context.runtime.limits)
-        self.client = ""
+        self.client: str | Stream = ""
         self._exchange: Exchange | None = None
         self._asked_at = inf
         self._bucket = -1
@@ -69,7 +68,7 @@ class HttpConnection(Outlet):
         """The stream is open; for TLS, behind its handshake."""
         super().__init__(transport, self.context.runtime)
         transport.set_write_buffer_limits(high=self.runtime.limits.write_limit)
-        self.client = peer_name(transport)
+        self.client = lasting_peer(transport)
         if self.context.closing and transport.get_extra_info("ssl_object") is not None:
             transport.close()  # its handshake took longer than the server was there
             return
@@ -142,7 +141,7 @@ class HttpConnection(Outlet):
     def _begin(self, head: RequestHead) -> None:
         self._deadline = inf
         self._exchange = Exchange(self, head)
-        if head.upgrade and (head.has_body or not is_websocket_upgrade(head.method, head.headers)):
+        if head.upgrade and (head.has_body or not head.asks_for("websocket")):
             self._handle(self.http.decline_upgrade())
 
     def _violated(self, error: RemoteProtocolError) -> None:
@@ -204,6 +203,12 @@ class HttpConnection(Outlet):
         """What a sender of so many bytes awaits."""
         return self._room(size)
 
+    def stream_opened(self) -> None:
+        """The present answer is an event stream, which looks after its time by itself."""
+        self.runtime.timer.forget(self, self._bucket)
+        self._asked_at = inf
+        self.regulate()
+
     def leave(self, ws: WebSocket) -> None:
         """The stream belongs to the WebSocket now, and this object is done."""
         self._stream.set_protocol(ws)
@@ -244,7 +249,7 @@ class HttpConnection(Outlet):
             )
             self.http.send_body(body)
             self.http.end_body()
-            self.context.log_access("-", self.client, response.status, 0.0)
+            self.context.log_access("-", peer_name(self._stream), response.status, 0.0)
         self.flush()
         self._linger()
 

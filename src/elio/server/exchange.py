@@ -34,7 +34,7 @@ class Line(Protocol):
 
     context: Context
     http: ServerConnection
-    client: str
+    client: str | Stream
 
     @property
     def stream(self) -> Stream:
@@ -68,6 +68,10 @@ class Line(Protocol):
         """Read from the stream or stop it, as the body has room."""
         ...
 
+    def stream_opened(self) -> None:
+        """The present answer is an event stream, which looks after its time by itself."""
+        ...
+
     def leave(self, ws: WebSocket) -> None:
         """The stream belongs to the WebSocket now."""
         ...
@@ -85,7 +89,7 @@ class Exchange:
     def __init__(self, line: Line, head: RequestHead) -> None:
         self._line = line
         self._context = line.context
-        self._started = perf_counter()
+        self._started = perf_counter() if self._context.logs_access else 0.0
         self.body = self._make_body(head) if head.has_body else EMPTY_BODY
         self.request = Request(head, body=self.body, client=line.client, scheme=line.context.scheme)
         self.events: EventStream | None = None
@@ -233,7 +237,7 @@ class Exchange:
         context = self._context
         if context.logs_access:
             line = f"{self.request.method} {self.request.target}"
-            context.log_access(line, self._line.client, status, perf_counter() - self._started)
+            context.log_access(line, self.request.client, status, perf_counter() - self._started)
 
     # -- what it may become (an elio.server.upgrade.Carrier) -----------------------------------------------------------
 
@@ -268,7 +272,7 @@ class Exchange:
             await self.request.body()
         run = StreamRun(self, self.request, response)
         self.events = run.stream
-        self._line.regulate()
+        self._line.stream_opened()
         return run
 
     def begin_stream(self, stream: EventStream, headers: Headers) -> Callable[[bytes], bytes]:

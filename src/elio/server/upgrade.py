@@ -21,7 +21,14 @@ from ..session import WebSocket
 from ..websocket.codes import CloseCode
 from ..websocket.connection import Connection, Role
 from ..websocket.deflate import DeflateOptions, accept_offers
-from ..websocket.handshake import accept_response, check_request, origin_allowed, parse_subprotocols, select_subprotocol
+from ..websocket.handshake import (
+    accept_response,
+    check_request,
+    check_version_and_key,
+    origin_allowed,
+    parse_subprotocols,
+    select_subprotocol,
+)
 
 __all__ = [
     "Run",
@@ -161,6 +168,15 @@ class _Handshake:
         return self._carrier.answer(Response(text, status=status, headers=headers))
 
 
+def _check_handshake(request: Request) -> str:
+    head = request.head
+    if head.has_body:
+        raise HTTPError(400, "an opening handshake has no body")
+    if head.asks_for("websocket"):  # the parser of the head has seen to all the rest
+        return check_version_and_key(head.headers)
+    return check_request(head.method, head.http_version, head.headers)
+
+
 def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, origins: Sequence[str] | None) -> WebSocket:
     """Check the handshake of RFC 6455 4.2.1 and make a ``WebSocket`` that is still to be accepted.
 
@@ -170,12 +186,12 @@ def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, orig
     """
     route = upgrade.route
     headers = request.headers
-    key = check_request(request.method, request.http_version, headers)
-    if request.head.has_body:
-        raise HTTPError(400, "an opening handshake has no body")
-    allowed = origins if route.origins is None else route.origins
-    if not origin_allowed(headers.get("origin"), host=request.host, scheme=request.scheme, allowed=allowed):
-        raise HTTPError(403, f"origin {headers.get('origin')!r} is not allowed here")
+    key = _check_handshake(request)
+    origin = headers.get("origin")
+    if origin is not None:
+        allowed = origins if route.origins is None else route.origins
+        if not origin_allowed(origin, host=request.host, scheme=request.scheme, allowed=allowed):
+            raise HTTPError(403, f"origin {origin!r} is not allowed here")
     subprotocol = select_subprotocol(parse_subprotocols(headers), route.subprotocols)
     accepted = None
     if route.deflate is not None:
@@ -190,7 +206,8 @@ def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, orig
         max_fragments=limits.max_fragments,
         max_empty_frames=limits.max_empty_frames,
     )
-    carrier.stream.set_write_buffer_limits(high=limits.write_limit)
+    if runtime is not carrier.runtime:
+        carrier.stream.set_write_buffer_limits(high=limits.write_limit)
     opening = _Handshake(carrier, request, key, upgrade.headers, extensions)
     return WebSocket(connection, carrier.stream, runtime, request=request, opening=opening, subprotocol=subprotocol)
 

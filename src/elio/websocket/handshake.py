@@ -30,6 +30,7 @@ __all__ = [
     "build_request",
     "check_request",
     "check_response",
+    "check_version_and_key",
     "generate_key",
     "host_allowed",
     "is_same_origin",
@@ -88,6 +89,11 @@ def check_request(method: str, http_version: str, headers: Headers) -> str:
     # What follows the head is frames: a body would be taken for them.
     if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
         raise _bad_request("opening handshake with a body")
+    return check_version_and_key(headers)
+
+
+def check_version_and_key(headers: Headers) -> str:
+    """The part of :func:`check_request` that is about the headers of WebSocket; returns and raises the same."""
     _check_version(headers)
     return _check_key(headers)
 
