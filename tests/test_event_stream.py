@@ -194,6 +194,31 @@ async def test_a_reader_that_has_gone_is_told_to_whoever_sends(desk: Desk) -> No
     desk.stream.finish()
 
 
+async def test_the_end_is_waited_for_inside_a_coroutine(desk: Desk) -> None:
+    async def wait() -> str:
+        await desk.stream.wait_closed()
+        return "closed"
+
+    waiting = asyncio.ensure_future(wait())
+    given_up = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    assert given_up.cancelled()
+    desk.stream.finish()
+    assert await waiting == "closed"
+    assert await wait() == "closed"
+
+
+async def test_a_wait_that_is_not_awaited_does_nothing(desk: Desk) -> None:
+    waiting = desk.stream.wait_closed()
+    with pytest.raises(KeyError):
+        waiting.throw(KeyError)
+    with pytest.raises(KeyError):
+        waiting.throw(KeyError("a"))
+    waiting.close()
+
+
 async def _wait(stream: EventStream) -> asyncio.Task[None]:
     waiting = asyncio.ensure_future(stream.wait_closed())
     await asyncio.sleep(0)

@@ -3,6 +3,14 @@
 from elio.net.outlet cimport Outlet
 
 
+cdef class EventStream(Outlet)
+
+
+cdef class Ending:
+    cdef EventStream _stream
+    cdef object _inner
+
+
 cdef class EventStream(Outlet):
     cdef object __weakref__
     cdef public object request
@@ -23,6 +31,7 @@ cdef class EventStream(Outlet):
     cdef _queue(self, bytes data)
     cpdef _end(self)
     cdef _stop(self)
+    cdef _wait_closed(self)
     cpdef finish(self)
     cpdef _schedule(self)
     cpdef check_time(self, double now)

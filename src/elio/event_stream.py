@@ -7,8 +7,9 @@ honest HTTP error.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, Protocol, cast
+from collections.abc import Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Final, NoReturn, Protocol, cast
 
 from .errors import StreamClosed
 from .headers import Headers
@@ -35,6 +36,37 @@ class StreamResponse(Protocol):
             What makes a piece of the body of some bytes (RFC 9112 7.1: a chunk).
         """
         ...
+
+
+class Ending:
+    """One wait for the end of a stream: a coroutine of which nothing but a :class:`Wakeup` is left once it waits."""
+
+    __slots__ = ("_inner", "_stream")
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+        self._inner: Iterator[object] | None = None
+
+    def __await__(self) -> Iterator[object]:
+        return self._stream._wait_closed()
+
+    def send(self, value: object) -> object:
+        """Part of the interface of coroutines."""
+        if self._inner is None:
+            self._inner = self._stream._wait_closed()
+        return next(self._inner)
+
+    def throw(self, kind: Any, value: object = None, traceback: TracebackType | None = None) -> NoReturn:
+        """Part of the interface of coroutines: the waiting task gets an exception instead, such as its cancellation."""
+        if isinstance(kind, BaseException):
+            raise kind
+        raise value if isinstance(value, BaseException) else kind()
+
+    def close(self) -> None:
+        """Part of the interface of coroutines: who does not wait any more is not told."""
+
+
+Coroutine.register(Ending)
 
 
 class EventStream(Outlet):
@@ -221,22 +253,21 @@ class EventStream(Outlet):
         self.begin()
         self._end()
 
-    async def wait_closed(self) -> None:
+    def wait_closed(self) -> Coroutine[Any, Any, None]:
         """Wait until nothing can be sent any more: for a handler that leaves sending to :func:`elio.broadcast`, say.
 
         When the reader goes, the task of the handler is cancelled here as anywhere else.
         """
+        return cast("Coroutine[Any, Any, None]", Ending(self))
+
+    def _wait_closed(self) -> Iterator[object]:
         if not self.is_active:
-            return
+            return iter(())
         waiter = Wakeup(self._runtime.loop)
-        if self._closed_waiters is None:
-            self._closed_waiters = []
-        self._closed_waiters.append(waiter)
-        try:
-            await cast(Awaitable[None], waiter)
-        finally:
-            if self._closed_waiters is not None:
-                self._closed_waiters.remove(waiter)
+        waiting = [other for other in self._closed_waiters or () if not other.is_done]
+        waiting.append(waiter)
+        self._closed_waiters = waiting
+        return waiter
 
     def _end(self) -> None:
         self.flush()

@@ -72,7 +72,7 @@ class HttpConnection(Outlet):
         if self.context.closing and transport.get_extra_info("ssl_object") is not None:
             transport.close()  # its handshake took longer than the server was there
             return
-        self.context.connections.add(self)
+        self.context.connections[self] = None
         if self._is_one_too_many():
             self._fail(HTTPError(503, "too many connections", headers=[("Retry-After", "5")]))
             return
