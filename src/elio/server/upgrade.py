@@ -247,12 +247,15 @@ class WebSocketRun:
         ws.when_lost(self)
 
     def start(self) -> Awaitable[None]:
+        """Call the handler."""
         return self._route.handler(self.ws)
 
     def returned(self) -> Awaitable[None]:
+        """The handler has returned."""
         return self.ws.close()
 
     def failed(self, error: Exception) -> Awaitable[None]:
+        """The handler has raised: an answer if there was none, else the end."""
         ws = self.ws
         if isinstance(error, HTTPError):
             if ws.is_opening:
@@ -268,6 +271,7 @@ class WebSocketRun:
         return ws.close(CloseCode.INTERNAL_ERROR)
 
     def cancelled(self) -> None:
+        """The server is going away, or the client has gone."""
         self.ws.close_soon(CloseCode.GOING_AWAY, "the server is going away")
 
     def __call__(self) -> None:
@@ -302,6 +306,7 @@ class StreamRun:
         self.stream = EventStream(request, self, carrier.stream, response.route.runtime(carrier.runtime))
 
     def begin(self, headers: Headers) -> Callable[[bytes], bytes]:
+        """Send the head of the response."""
         head = Headers(self._headers)
         self._headers = None
         head.extend(headers)
@@ -310,9 +315,11 @@ class StreamRun:
         return self._carrier.begin_stream(self.stream, head)
 
     def start(self) -> Awaitable[None]:
+        """Call the handler."""
         return self._route.handler(self.stream)
 
     def returned(self) -> Awaitable[None]:
+        """The handler has returned."""
         stream = self.stream
         try:
             if stream.is_active and not stream.has_begun:
@@ -324,6 +331,7 @@ class StreamRun:
         return READY
 
     def failed(self, error: Exception) -> Awaitable[None]:
+        """The handler has raised: an answer if there was none, else the end."""
         stream = self.stream
         if isinstance(error, (StreamClosed, ClientDisconnected)):
             return self.returned()  # the reader left: nobody's mistake
