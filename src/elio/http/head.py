@@ -242,7 +242,7 @@ def _check_target(method: bytes, target: bytes) -> None:
     if method == b"CONNECT":
         # RFC 9110 9.3.6: this is an origin server. The extended CONNECT of RFC 8441 exists in HTTP/2 only.
         raise bad_request("CONNECT is not implemented", 501)
-    if b"#" in target:
+    if target.find(b"#") >= 0:
         raise bad_request(f"request target {_shown(target)} has a fragment")
     if target[0] == 0x2F:
         return
@@ -257,7 +257,7 @@ def _check_target(method: bytes, target: bytes) -> None:
 
 def _body_length(lower: bytes, version: str) -> tuple[int | None, bool]:
     """How the body is delimited (RFC 9112 6.3): its length if that is announced, and whether there is one."""
-    if b"\r\ntransfer-encoding:" in lower:
+    if lower.find(b"\r\ntransfer-encoding:") >= 0:
         _check_transfer_coding(_tokens(lower, b"\r\ntransfer-encoding:"), version)
         return None, True
     value = _value(lower, b"\r\ncontent-length:")

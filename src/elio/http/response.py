@@ -36,7 +36,7 @@ def encode_headers(headers: Headers) -> bytes:
         block = headers.encode()
     except UnicodeEncodeError:
         raise InvalidHeader("header with a character beyond Latin-1") from None
-    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
+    if block.count(b"\n") != count or block.count(b"\r") != count or block.find(b"\0") >= 0:
         raise InvalidHeader("header with CR, LF or NUL")
     return block
 
@@ -92,12 +92,12 @@ class ResponseWriter:
         """
         head = _status_line(101) + encode_headers(headers)
         lower = head.lower()
-        if b"\r\ncontent-length:" in lower or b"\r\ntransfer-encoding:" in lower:
+        if lower.find(b"\r\ncontent-length:") >= 0 or lower.find(b"\r\ntransfer-encoding:") >= 0:
             raise LocalProtocolError("101 Switching Protocols has no body, and no header that speaks of one")
-        asks = b"\r\nconnection: upgrade\r\n" in lower or headers.has_token("Connection", "Upgrade")
-        if not asks or b"\r\nupgrade:" not in lower:
+        asks = lower.find(b"\r\nconnection: upgrade\r\n") >= 0 or headers.has_token("Connection", "Upgrade")
+        if not asks or lower.find(b"\r\nupgrade:") < 0:
             raise LocalProtocolError("101 Switching Protocols needs Upgrade and Connection: Upgrade")
-        line = _date_line(date) if date and b"\r\ndate:" not in lower else b""
+        line = _date_line(date) if date and lower.find(b"\r\ndate:") < 0 else b""
         self._push(head + line + b"\r\n")
         self.begun = self.complete = True
 
@@ -129,7 +129,7 @@ class ResponseWriter:
         line = _status_line(status)
         given = _framing_headers(headers)
         no_body = head_only or not may_have_body(status)
-        size = _announced_size(status, given, body_size, no_body=no_body)
+        size = _announced_size(status, given, body_size, no_body)
         unknown = size is None and not no_body
         chunked = unknown and not old_client
         if given.coding and not chunked:
@@ -142,7 +142,7 @@ class ResponseWriter:
             parts.append(b"Transfer-Encoding: chunked\r\n")
         elif size is not None and given.length is None and may_have_body(status):
             parts.append(b"Content-Length: %d\r\n" % size)
-        parts.append(_connection_line(given.connection, keep_alive=keep_alive, old_client=old_client))
+        parts.append(_connection_line(given.connection, keep_alive, old_client))
         parts.append(b"\r\n")
         self._push(b"".join(parts))
         self.begun = True
@@ -229,7 +229,7 @@ def _is_size(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) <= 18
 
 
-def _announced_size(status: int, given: _Given, body_size: int | None, *, no_body: bool) -> int | None:
+def _announced_size(status: int, given: _Given, body_size: int | None, no_body: bool) -> int | None:
     """Bytes of the body as announced by the argument, by Content-Length, or by both alike."""
     if body_size is not None and body_size < 0:
         raise LocalProtocolError(f"body of {body_size} bytes")
@@ -244,7 +244,7 @@ def _announced_size(status: int, given: _Given, body_size: int | None, *, no_bod
     return given.length
 
 
-def _connection_line(given: list[str], *, keep_alive: bool, old_client: bool) -> bytes:
+def _connection_line(given: list[str], keep_alive: bool, old_client: bool) -> bytes:
     """What Connection must say beyond what the headers say (RFC 9112 9.3, 9.6)."""
     if not keep_alive:
         return b"" if "close" in given else b"Connection: close\r\n"

@@ -67,7 +67,7 @@ class HttpConnection(Outlet):
     def connection_made(self, transport: Any) -> None:
         """The stream is open; for TLS, behind its handshake."""
         super().__init__(transport, self.context.runtime)
-        transport.set_write_buffer_limits(high=self.runtime.limits.write_limit)
+        transport.set_write_buffer_limits(high=self._runtime.limits.write_limit)
         self.client = lasting_peer(transport)
         if self.context.closing and transport.get_extra_info("ssl_object") is not None:
             transport.close()  # its handshake took longer than the server was there
@@ -76,7 +76,7 @@ class HttpConnection(Outlet):
         if self._is_one_too_many():
             self._fail(HTTPError(503, "too many connections", headers=[("Retry-After", "5")]))
             return
-        self._set_deadline(self.runtime.limits.headers_timeout)
+        self._set_deadline(self._runtime.limits.headers_timeout)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
@@ -85,7 +85,7 @@ class HttpConnection(Outlet):
         was_idle, self._idle = self._idle, False
         self._handle(self.http.receive_data(data))
         if was_idle and self._exchange is None and not self._lingering:
-            self._set_deadline(self.runtime.limits.headers_timeout)
+            self._set_deadline(self._runtime.limits.headers_timeout)
         self.regulate()
 
     def eof_received(self) -> bool:
@@ -102,7 +102,7 @@ class HttpConnection(Outlet):
         """The stream is closed."""
         self._lost = True
         self.context.forget(self)
-        self.runtime.timer.forget(self, self._bucket)
+        self._runtime.timer.forget(self, self._bucket)
         self._wake_writers()
         if self._exchange is not None:
             self._exchange.client_left(exc)
@@ -173,7 +173,7 @@ class HttpConnection(Outlet):
         self._handle(self.http.start_next())
         if self._exchange is None and not self._lingering:
             self._idle = not self.http.head_started
-            limits = self.runtime.limits
+            limits = self._runtime.limits
             self._set_deadline(limits.keep_alive_timeout if self._idle else limits.headers_timeout)
         self.regulate()
 
@@ -205,7 +205,7 @@ class HttpConnection(Outlet):
 
     def stream_opened(self) -> None:
         """The present answer is an event stream, which looks after its time by itself."""
-        self.runtime.timer.forget(self, self._bucket)
+        self._runtime.timer.forget(self, self._bucket)
         self._asked_at = inf
         self.regulate()
 
@@ -213,7 +213,7 @@ class HttpConnection(Outlet):
         """The stream belongs to the WebSocket now, and this object is done."""
         self._stream.set_protocol(ws)
         self.context.forget(self)
-        self.runtime.timer.forget(self, self._bucket)
+        self._runtime.timer.forget(self, self._bucket)
         if self._reading_paused:
             self._stream.resume_reading()
         if self._paused:
@@ -270,7 +270,7 @@ class HttpConnection(Outlet):
         self.regulate()
 
     def _is_one_too_many(self) -> bool:
-        bound = self.runtime.limits.max_connections
+        bound = self._runtime.limits.max_connections
         open_now = len(self.context.connections) + len(self.context.websockets)
         return bound is not None and open_now > bound
 
@@ -302,18 +302,18 @@ class HttpConnection(Outlet):
             self._stream.pause_reading()
 
     def _set_deadline(self, seconds: float | None) -> None:
-        self._deadline = inf if seconds is None else self.context.runtime.timer.now() + seconds
+        self._deadline = inf if seconds is None else self._runtime.timer.now() + seconds
         self._schedule()
 
     def _schedule(self) -> None:
         """A deadline that moved away costs nothing: the timer asks at the old one."""
         when = self._deadline
         if self._paused and not self._streams:
-            timeout = self.runtime.limits.send_timeout
+            timeout = self._runtime.limits.send_timeout
             when = when if timeout is None else min(when, self._stalled_since + timeout)
         if when >= self._asked_at:
             return
-        timer = self.context.runtime.timer
+        timer = self._runtime.timer
         timer.forget(self, self._bucket)
         self._bucket = timer.schedule(self, when)
         self._asked_at = when
@@ -342,5 +342,5 @@ class HttpConnection(Outlet):
         elif not self.http.head_started:
             self._stream.close()
         else:
-            seconds = self.runtime.limits.headers_timeout
+            seconds = self._runtime.limits.headers_timeout
             self._fail(HTTPError(408, f"the head of the request was not complete after {seconds:g} seconds"))

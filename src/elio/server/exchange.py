@@ -234,10 +234,9 @@ class Exchange:
         await self._line.room(0)
 
     def _log(self, status: int) -> None:
-        context = self._context
-        if context.logs_access:
+        if self._started:
             line = f"{self.request.method} {self.request.target}"
-            context.log_access(line, self.request.client, status, perf_counter() - self._started)
+            self._context.log_access(line, self.request.client, status, perf_counter() - self._started)
 
     # -- what it may become (an elio.server.upgrade.Carrier) -----------------------------------------------------------
 

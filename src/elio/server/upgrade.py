@@ -157,8 +157,10 @@ class _Handshake:
         elif subprotocol not in parse_subprotocols(self._request.headers):
             raise LocalProtocolError(f"subprotocol {subprotocol!r} was not offered by the client")
         answer = accept_response(self._key, subprotocol=subprotocol, extensions=self._extensions)
-        answer.extend(self._headers)
-        answer.extend(headers)
+        if self._headers:
+            answer.extend(self._headers)
+        if headers:
+            answer.extend(headers)
         ws.opened(subprotocol, self._carrier.switch(ws, answer))
 
     def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> Awaitable[None]:
