@@ -66,7 +66,7 @@ class HttpConnection(Outlet):
 
     def connection_made(self, transport: Any) -> None:
         """The stream is open; for TLS, behind its handshake."""
-        super().__init__(transport, self.context.runtime)
+        Outlet.__init__(self, transport, self.context.runtime)
         transport.set_write_buffer_limits(high=self._runtime.limits.write_limit)
         self.client = lasting_peer(transport)
         if self.context.closing and transport.get_extra_info("ssl_object") is not None:
@@ -109,7 +109,7 @@ class HttpConnection(Outlet):
 
     def pause_writing(self) -> None:
         """The client takes too little."""
-        super().pause_writing()
+        Outlet.pause_writing(self)
         if self._exchange is not None and self._exchange.events is not None:
             self._exchange.events.pause_writing()
         self.regulate()
@@ -117,7 +117,7 @@ class HttpConnection(Outlet):
 
     def resume_writing(self) -> None:
         """The client has taken enough."""
-        super().resume_writing()
+        Outlet.resume_writing(self)
         if self._exchange is not None and self._exchange.events is not None:
             self._exchange.events.resume_writing()
         self.regulate()
