@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..limits import Limits
+from . import octets
 from .head import bad_request, check_head_size
 
 __all__ = ["HeadCollector", "measure_head", "split_head"]
@@ -31,14 +32,14 @@ def split_head(data: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
     Raises:
         RemoteProtocolError: with status 414 or 431.
     """
-    end = data.find(_BLANK_LINE)
+    end = octets.find(data, _BLANK_LINE, 0)
     if end < 0 or data.startswith(b"\r\n"):
         return None
     return _split(data, end, limits)
 
 
 def _split(data: bytes, end: int, limits: Limits) -> tuple[bytes, bytes]:
-    line_end = data.find(b"\r\n")
+    line_end = octets.find(data, b"\r\n", 0)
     check_head_size(line_end, end - line_end, data.count(b"\r\n", 0, end), limits)
     return data[: end + 4], data[end + 4 :]
 
@@ -46,7 +47,7 @@ def _split(data: bytes, end: int, limits: Limits) -> tuple[bytes, bytes]:
 def measure_head(raw: bytes) -> tuple[int, int]:
     """Bytes of the header lines of a head, and how many lines they are."""
     end = len(raw) - 4
-    return end - raw.find(b"\r\n"), raw.count(b"\r\n", 0, end)
+    return end - octets.find(raw, b"\r\n", 0), raw.count(b"\r\n", 0, end)
 
 
 class HeadCollector:

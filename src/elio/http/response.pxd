@@ -2,6 +2,8 @@
 
 cimport cython
 
+from elio.http cimport octets
+
 cdef dict _STATUS_LINES
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from ..errors import InvalidHeader, LocalProtocolError
 from ..headers import Headers, check_header
+from . import octets
 from .message import may_have_body, reason_phrase
 
 __all__ = ["ResponseWriter", "encode_chunk", "encode_headers"]
@@ -92,12 +93,12 @@ class ResponseWriter:
         """
         head = _status_line(101) + encode_headers(headers)
         lower = head.lower()
-        if lower.find(b"\r\ncontent-length:") >= 0 or lower.find(b"\r\ntransfer-encoding:") >= 0:
+        if octets.find(lower, b"\r\ncontent-length:", 0) >= 0 or octets.find(lower, b"\r\ntransfer-encoding:", 0) >= 0:
             raise LocalProtocolError("101 Switching Protocols has no body, and no header that speaks of one")
-        asks = lower.find(b"\r\nconnection: upgrade\r\n") >= 0 or headers.has_token("Connection", "Upgrade")
-        if not asks or lower.find(b"\r\nupgrade:") < 0:
+        asks = octets.find(lower, b"\r\nconnection: upgrade\r\n", 0) >= 0 or headers.has_token("Connection", "Upgrade")
+        if not asks or octets.find(lower, b"\r\nupgrade:", 0) < 0:
             raise LocalProtocolError("101 Switching Protocols needs Upgrade and Connection: Upgrade")
-        line = _date_line(date) if date and lower.find(b"\r\ndate:") < 0 else b""
+        line = _date_line(date) if date and octets.find(lower, b"\r\ndate:", 0) < 0 else b""
         self._push(head + line + b"\r\n")
         self.begun = self.complete = True
 

@@ -2,6 +2,8 @@
 
 cimport cython
 
+from elio.http cimport octets
+
 
 @cython.locals(lines=list)
 cpdef list parse_fields(bytes block)

@@ -91,7 +91,7 @@ class Upgrade(Response):
     __slots__ = ("route",)
 
     def __init__(self, route: WebSocketRoute) -> None:
-        super().__init__(status=101)
+        self._stand_for(101)
         self.route = route
 
 
@@ -101,7 +101,7 @@ class Streaming(Response):
     __slots__ = ("route",)
 
     def __init__(self, route: StreamRoute) -> None:
-        super().__init__(status=200)
+        self._stand_for(200)
         self.route = route
 
 
@@ -187,19 +187,21 @@ def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, orig
         HTTPError: 403, the origin is not allowed.
     """
     route = upgrade.route
-    headers = request.headers
+    headers = request.head.headers
     key = _check_handshake(request)
     origin = headers.get("origin")
     if origin is not None:
         allowed = origins if route.origins is None else route.origins
         if not origin_allowed(origin, host=request.host, scheme=request.scheme, allowed=allowed):
             raise HTTPError(403, f"origin {origin!r} is not allowed here")
-    subprotocol = select_subprotocol(parse_subprotocols(headers), route.subprotocols)
+    offered = parse_subprotocols(headers)
+    subprotocol = select_subprotocol(offered, route.subprotocols) if offered else None
     accepted = None
     if route.deflate is not None:
         accepted = accept_offers(headers.get_all("sec-websocket-extensions"), route.deflate)
     extensions, deflate = accepted or (None, None)
-    runtime = route.runtime(carrier.runtime)
+    base = carrier.runtime
+    runtime = route.runtime(base)
     limits = runtime.limits
     connection = Connection(
         Role.SERVER,
@@ -208,10 +210,11 @@ def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, orig
         max_fragments=limits.max_fragments,
         max_empty_frames=limits.max_empty_frames,
     )
-    if runtime is not carrier.runtime:
-        carrier.stream.set_write_buffer_limits(high=limits.write_limit)
+    stream = carrier.stream
+    if runtime is not base:
+        stream.set_write_buffer_limits(high=limits.write_limit)
     opening = _Handshake(carrier, request, key, upgrade.headers, extensions)
-    return WebSocket(connection, carrier.stream, runtime, request=request, opening=opening, subprotocol=subprotocol)
+    return WebSocket(connection, stream, runtime, request=request, opening=opening, subprotocol=subprotocol)
 
 
 class Run(Protocol):
