@@ -5,7 +5,7 @@ cimport cython
 
 cdef class CoarseTimer:
     cdef object _loop
-    cdef dict _buckets
+    cdef readonly dict _buckets
     cdef object _handle
     cdef double _due
     cdef double _blocked
