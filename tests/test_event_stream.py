@@ -196,6 +196,67 @@ async def test_a_reader_that_has_gone_is_told_to_whoever_sends(desk: Desk) -> No
     desk.stream.finish()
 
 
+async def test_the_end_is_waited_for_inside_a_coroutine(desk: Desk) -> None:
+    async def wait() -> str:
+        await desk.stream.wait_closed()
+        return "closed"
+
+    waiting = asyncio.ensure_future(wait())
+    given_up = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    assert given_up.cancelled()
+    desk.stream.finish()
+    assert await waiting == "closed"
+    assert await wait() == "closed"
+
+
+async def test_a_wait_that_is_not_awaited_does_nothing(desk: Desk) -> None:
+    waiting = desk.stream.wait_closed()
+    with pytest.raises(KeyError):
+        waiting.throw(KeyError)
+    with pytest.raises(KeyError):
+        waiting.throw(KeyError("a"))
+    waiting.close()
+
+
+async def _wait(stream: EventStream) -> asyncio.Task[None]:
+    waiting = asyncio.ensure_future(stream.wait_closed())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    return waiting
+
+
+async def test_the_end_is_waited_for_by_anybody(desk: Desk) -> None:
+    waiting = [await _wait(desk.stream) for _ in range(3)]
+    await desk.stream.close()
+    await asyncio.gather(*waiting)
+    await desk.stream.wait_closed()
+
+
+async def test_a_reader_that_goes_ends_the_waiting(desk: Desk) -> None:
+    waiting = await _wait(desk.stream)
+    desk.stream.connection_lost()
+    await waiting
+
+
+async def test_a_discarded_stream_is_waited_for_no_longer(desk: Desk) -> None:
+    waiting = await _wait(desk.stream)
+    desk.stream.discard()
+    await waiting
+
+
+async def test_who_is_cancelled_waits_no_longer_and_the_others_do(desk: Desk) -> None:
+    waiting = [await _wait(desk.stream) for _ in range(2)]
+    waiting[0].cancel("enough")
+    with pytest.raises(asyncio.CancelledError, match="enough"):
+        await waiting[0]
+    assert not waiting[1].done()
+    desk.stream.finish()
+    await waiting[1]
+
+
 async def test_facts(desk: Desk) -> None:
     assert repr(desk.stream) == "<EventStream /events active>"
     assert desk.stream.params == {}

@@ -11,6 +11,7 @@ from elio.http.message import RequestHead
 from elio.query import Query
 from elio.request import Request
 from support.request import make_request
+from support.stream import FakeStream
 
 # -- the head ---------------------------------------------------------------------------------------------------------
 
@@ -21,6 +22,20 @@ def test_the_head_is_passed_through() -> None:
     assert (request.method, request.target, request.http_version) == ("PUT", "/a", "1.1")
     assert request.headers is headers
     assert (request.client, request.server, request.scheme, request.params) == ("", "", "http", {})
+
+
+def test_the_client_may_be_asked_of_its_stream() -> None:
+    request = Request(RequestHead("GET", "/", "1.1", Headers()), client=FakeStream(peername=("::1", 80, 0, 0)))
+    assert (request.client, request.client_host) == ("[::1]:80", "::1")
+    assert repr(request) == "<Request GET '/' from [::1]:80>"
+
+
+def test_parameters_can_be_added_and_replaced() -> None:
+    request = make_request()
+    request.params["a"] = "b"
+    assert request.params == {"a": "b"}
+    request.params = {"c": "d"}
+    assert request.params == {"c": "d"}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def make_router(options: Options) -> Router:
         streams.add(stream)
         try:
             await stream.send(READY)
-            await asyncio.Event().wait()
+            await stream.wait_closed()
         finally:
             streams.discard(stream)
 

@@ -25,6 +25,12 @@ TWINS: Final = (
     "elio.websocket.connection",
     "elio.sse.parser",
     "elio.sse.encoder",
+    "elio.http.wire_headers",
+    "elio.http.head",
+    "elio.http.collector",
+    "elio.http.response",
+    "elio.http.http1",
+    "elio.net.timer",
     "elio.net.ready",
     "elio.net.runtime",
     "elio.net.outlet",
@@ -33,6 +39,7 @@ TWINS: Final = (
     "elio.session",
     "elio.event_stream",
     "elio.fan_out",
+    "elio.server.connection",
 )
 """Python files that are also compiled, where their `.pxd` exists."""
 

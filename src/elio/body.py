@@ -121,8 +121,9 @@ class Body:
 
     def feed_eof(self) -> None:
         """Say that the body is complete. The callbacks are let go of."""
-        self._eof = True
-        self._release()
+        if not self._eof:
+            self._eof = True
+            self._release()
 
     def fail(self, error: BaseException) -> None:
         """Say that the rest will never come; readers get what is here, then this error. Ignored after the end."""

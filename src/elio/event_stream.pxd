@@ -3,10 +3,19 @@
 from elio.net.outlet cimport Outlet
 
 
+cdef class EventStream(Outlet)
+
+
+cdef class Ending:
+    cdef EventStream _stream
+    cdef object _inner
+
+
 cdef class EventStream(Outlet):
     cdef object __weakref__
     cdef public object request
-    cdef public object headers
+    cdef public object _headers
+    cdef public list _closed_waiters
     cdef public object _response
     cdef public object _frame
     cdef public object _state
@@ -19,7 +28,10 @@ cdef class EventStream(Outlet):
     cpdef begin(self)
     cpdef bint share(self, bytes data, dict framed) except -1
     cpdef _send(self, bytes data)
+    cdef _queue(self, bytes data)
     cpdef _end(self)
+    cdef _stop(self)
+    cdef _wait_closed(self)
     cpdef finish(self)
     cpdef _schedule(self)
     cpdef check_time(self, double now)

@@ -7,12 +7,14 @@ honest HTTP error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Final, NoReturn, Protocol, cast
 
 from .errors import StreamClosed
 from .headers import Headers
 from .net.outlet import Outlet
+from .net.ready import Wakeup
 from .net.runtime import Runtime
 from .net.stream import Stream
 from .request import Request
@@ -36,6 +38,37 @@ class StreamResponse(Protocol):
         ...
 
 
+class Ending:
+    """One wait for the end of a stream: a coroutine of which nothing but a :class:`Wakeup` is left once it waits."""
+
+    __slots__ = ("_inner", "_stream")
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+        self._inner: Iterator[object] | None = None
+
+    def __await__(self) -> Iterator[object]:
+        return self._stream._wait_closed()
+
+    def send(self, value: object) -> object:
+        """Part of the interface of coroutines."""
+        if self._inner is None:
+            self._inner = self._stream._wait_closed()
+        return next(self._inner)
+
+    def throw(self, kind: Any, value: object = None, traceback: TracebackType | None = None) -> NoReturn:
+        """Part of the interface of coroutines: the waiting task gets an exception instead, such as its cancellation."""
+        if isinstance(kind, BaseException):
+            raise kind
+        raise value if isinstance(value, BaseException) else kind()
+
+    def close(self) -> None:
+        """Part of the interface of coroutines: who does not wait any more is not told."""
+
+
+Coroutine.register(Ending)
+
+
 class EventStream(Outlet):
     """One open event stream.
 
@@ -44,7 +77,6 @@ class EventStream(Outlet):
 
     Attributes:
         request: the request that opened the stream.
-        headers: headers of the response; they can be changed until the first event is sent.
     """
 
     __slots__ = (
@@ -52,22 +84,24 @@ class EventStream(Outlet):
         "_begin_due",
         "_bucket",
         "_closed",
+        "_closed_waiters",
         "_frame",
+        "_headers",
         "_idle_since",
         "_output",
         "_response",
         "_state",
-        "headers",
         "request",
     )
 
     def __init__(self, request: Request, response: StreamResponse, stream: Stream, runtime: Runtime) -> None:
         super().__init__(stream, runtime)
         self.request = request
-        self.headers = Headers()
+        self._headers: Headers | None = None
         self._response = response
         self._frame: Callable[[bytes], bytes] | None = None
-        self._output: list[bytes] = []
+        self._output: list[bytes] | None = None
+        self._closed_waiters: list[Wakeup] | None = None
         self._state: dict[str, Any] | None = None
         self._closed = False
         now = runtime.timer.now()
@@ -91,6 +125,13 @@ class EventStream(Outlet):
     def has_begun(self) -> bool:
         """Whether the head of the response is out: from then on an error can only end the stream."""
         return self._frame is not None
+
+    @property
+    def headers(self) -> Headers:
+        """Headers of the response; they can be changed until the first event is sent."""
+        if self._headers is None:
+            self._headers = Headers()
+        return self._headers
 
     @property
     def last_event_id(self) -> str:
@@ -140,8 +181,7 @@ class EventStream(Outlet):
         runtime = self._runtime
         frame = self._frame
         if frame is None or self._output or self._turn == runtime.turn:
-            self._output.append(data)
-            self._emit(len(data))
+            self._queue(data)
             return True
         piece = framed.get(frame)
         if piece is None:
@@ -178,7 +218,7 @@ class EventStream(Outlet):
         if not self.is_active:
             raise self._closed_error()
         self._begin_due = 0.0
-        self._frame = self._response.begin(self.headers)
+        self._frame = self._response.begin(Headers() if self._headers is None else self._headers)
         self._idle_since = self._runtime.timer.now()
         self._schedule()
 
@@ -187,16 +227,22 @@ class EventStream(Outlet):
             raise self._closed_error()
         if self._frame is None:
             self.begin()
-        self._output.append(data)
-        self._emit(len(data))
+        self._queue(data)
         return self._room(len(data))
+
+    def _queue(self, data: bytes) -> None:
+        if self._output is None:
+            self._output = [data]
+        else:
+            self._output.append(data)
+        self._emit(len(data))
 
     def _take_output(self) -> bytes:
         output = self._output
-        if not output or self._frame is None:
+        if output is None or self._frame is None:
             return b""
         data = output[0] if len(output) == 1 else b"".join(output)
-        self._output = []
+        self._output = None
         self._idle_since = self._runtime.turn_time
         return self._frame(data)
 
@@ -207,16 +253,38 @@ class EventStream(Outlet):
         self.begin()
         self._end()
 
+    def wait_closed(self) -> Coroutine[Any, Any, None]:
+        """Wait until nothing can be sent any more: for a handler that leaves sending to :func:`elio.broadcast`, say.
+
+        When the reader goes, the task of the handler is cancelled here as anywhere else.
+        """
+        return cast("Coroutine[Any, Any, None]", Ending(self))
+
+    def _wait_closed(self) -> Iterator[object]:
+        if not self.is_active:
+            return iter(())
+        waiter = Wakeup(self._runtime.loop)
+        waiting = [other for other in self._closed_waiters or () if not other.is_done]
+        waiting.append(waiter)
+        self._closed_waiters = waiting
+        return waiter
+
     def _end(self) -> None:
         self.flush()
         self._closed = True
+        self._stop()
+
+    def _stop(self) -> None:
         self._runtime.timer.forget(self, self._bucket)
         self._wake_writers()
+        waiters, self._closed_waiters = self._closed_waiters, None
+        for waiter in waiters or ():
+            waiter.wake_soon()
 
     def discard(self) -> None:
         """Called by the server when another response is sent instead of the stream, which has not begun."""
         self._closed = True
-        self._runtime.timer.forget(self, self._bucket)
+        self._stop()
 
     def finish(self) -> None:
         """Called by the server when the handler has returned: nothing more will be sent."""
@@ -233,9 +301,8 @@ class EventStream(Outlet):
     def connection_lost(self) -> None:
         """The reader has gone."""
         self._lost = True
-        self._output.clear()
-        self._runtime.timer.forget(self, self._bucket)
-        self._wake_writers()
+        self._output = None
+        self._stop()
 
     def pause_writing(self) -> None:
         """The reader takes too little."""
@@ -267,7 +334,7 @@ class EventStream(Outlet):
             return
         interval = self._runtime.limits.keep_alive_interval
         if interval is not None and self._frame is not None and now - self._idle_since >= interval and not self._paused:
-            self._output.append(_KEEP_ALIVE)
+            self._output = [_KEEP_ALIVE] if self._output is None else [*self._output, _KEEP_ALIVE]
             self.flush()
             self._idle_since = now
         self._schedule()

@@ -17,6 +17,7 @@ from .cookies import parse_cookies
 from .errors import HTTPError
 from .headers import Headers
 from .http.message import RequestHead
+from .net.stream import Stream, peer_name
 from .query import Query
 
 __all__ = ["EMPTY_BODY", "Body", "Query", "Request"]
@@ -39,36 +40,35 @@ class Request:
     Args:
         head: method, target, version and headers.
         body: its body; shared and empty by default.
-        client: the peer as ``"ip:port"`` or ``"[ip]:port"``; empty where there is no address (Unix sockets).
+        client: the peer as ``"ip:port"`` or ``"[ip]:port"``; empty where there is no address (Unix sockets). Or a
+            stream that remembers its peer.
         server: the own address that was connected to, in the same form.
         scheme: ``"http"`` or ``"https"``.
         params: the parameters of the route.
 
     Attributes:
         head: as given.
-        client: as given.
         server: as given.
         scheme: as given.
-        params: parameters of the route, percent-decoded.
     """
 
-    __slots__ = ("_body", "_cookies", "_query", "_state", "client", "head", "params", "scheme", "server")
+    __slots__ = ("_body", "_client", "_cookies", "_params", "_query", "_state", "head", "scheme", "server")
 
     def __init__(
         self,
         head: RequestHead,
         *,
         body: Body = EMPTY_BODY,
-        client: str = "",
+        client: str | Stream = "",
         server: str = "",
         scheme: str = "http",
         params: dict[str, str] | None = None,
     ) -> None:
         self.head = head
-        self.client = client
+        self._client = client
         self.server = server
         self.scheme = scheme
-        self.params: dict[str, str] = {} if params is None else params
+        self._params = params
         self._body = body
         self._query: Query | None = None
         self._cookies: dict[str, str] | None = None
@@ -76,6 +76,24 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.head.method} {self.head.target!r} from {self.client or 'unknown'}>"
+
+    @property
+    def client(self) -> str:
+        """The peer, as ``"ip:port"`` or ``"[ip]:port"``; empty where it has no address."""
+        if not isinstance(self._client, str):
+            self._client = peer_name(self._client)
+        return self._client
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The parameters of the route, percent-decoded."""
+        if self._params is None:
+            self._params = {}
+        return self._params
+
+    @params.setter
+    def params(self, params: dict[str, str]) -> None:
+        self._params = params
 
     # -- the head -----------------------------------------------------------------------------------------------------
 

@@ -110,6 +110,13 @@ class Response:
             default = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
             self.headers.setdefault("Content-Type", default)
 
+    def _stand_for(self, status: int) -> None:
+        """Be a response without a body; all that ``__init__`` comes to for one."""
+        self.status = status
+        self.headers = Headers()
+        self.body = b""
+        self._facts = None
+
     def __repr__(self) -> str:
         content_type = self.headers.get("content-type") or "no content"
         size = self.body_size

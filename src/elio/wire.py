@@ -406,8 +406,9 @@ class Wire(Outlet):
         for closed in waiters or ():
             if not closed.done():
                 closed.set_result(None)
-        if self._on_lost is not None:
-            self._on_lost()
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            on_lost()
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

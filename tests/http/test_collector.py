@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from elio.errors import RemoteProtocolError
-from elio.http.collector import HeadCollector
+from elio.http.collector import HeadCollector, measure_head, split_head
 from elio.http.head import check_request_line
 from elio.limits import Limits
 from support.frames import ways
@@ -71,8 +71,28 @@ def test_one_head_after_the_other() -> None:
         for piece in (b"\r", b"\n" + HEAD[:9], HEAD[9:20]):
             assert subject.collect(piece) is None
         assert subject.collect(HEAD[20:] + b"rest") == (HEAD, b"rest")
-        assert subject.headers_size == HEAD_SIZE
-        assert subject.header_count == 2
+
+
+def test_a_head_is_measured_in_header_lines() -> None:
+    assert measure_head(HEAD) == (HEAD_SIZE, 2)
+    assert measure_head(b"GET / HTTP/1.0\r\n\r\n") == (0, 0)
+
+
+@pytest.mark.parametrize("rest", [b"", b"abc", HEAD])
+def test_data_that_begins_with_a_whole_head_is_split_at_once(rest: bytes) -> None:
+    assert split_head(HEAD + rest, Limits()) == (HEAD, rest)
+
+
+@pytest.mark.parametrize("data", [b"", HEAD[:-1], b"\r\n" + HEAD, b"\r\n\r\n" + HEAD])
+def test_what_is_no_whole_head_is_left_to_the_collector(data: bytes) -> None:
+    assert split_head(data, Limits()) is None
+
+
+def test_a_whole_head_is_held_against_the_limits() -> None:
+    with pytest.raises(RemoteProtocolError, match="start line of 14 bytes, limit 13"):
+        split_head(HEAD, Limits(max_request_line_size=13))
+    with pytest.raises(RemoteProtocolError, match="2 header lines, limit 1"):
+        split_head(HEAD, Limits(max_headers=1))
 
 
 def test_one_empty_line_before_a_head_is_ignored() -> None:

@@ -216,9 +216,45 @@ def test_connection(keep_alive: bool, old_client: bool, given: str | None, added
     assert writer.keep_alive is (keep_alive and given not in ("close", "Close"))
 
 
-def test_switching_protocols_adds_nothing() -> None:
-    got = head(101, {"Upgrade": "websocket", "Connection": "Upgrade"}, keep_alive=False, old_client=False)
-    assert got == b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+SWITCH = {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+
+def switch(headers: Any, date: str = "") -> bytes:
+    writer = ResponseWriter()
+    writer.write_switch(Headers(headers), date)
+    assert writer.begun
+    assert writer.complete
+    return writer.data_to_send()
+
+
+def test_switching_protocols_adds_a_date_and_nothing_else() -> None:
+    lines = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    assert switch(SWITCH) == lines + b"\r\n"
+    assert switch(SWITCH, DATE) == lines + b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
+    assert switch({**SWITCH, "Date": "then"}, DATE) == lines + b"Date: then\r\n\r\n"
+
+
+def test_switching_protocols_is_one_token_of_connection() -> None:
+    headers = {"Upgrade": "websocket", "Connection": "keep-alive, upgrade"}
+    assert switch(headers).endswith(b"Connection: keep-alive, upgrade\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Upgrade": "websocket"},
+        {"Connection": "Upgrade"},
+        {"Upgrade": "websocket", "Connection": "upgraded"},
+        {**SWITCH, "content-length": "0"},
+        {**SWITCH, "Transfer-Encoding": "chunked"},
+    ],
+)
+def test_switching_protocols_needs_its_headers_and_has_no_body(headers: dict[str, str]) -> None:
+    writer = ResponseWriter()
+    with pytest.raises(LocalProtocolError, match="101 Switching Protocols"):
+        writer.write_switch(Headers(headers), "")
+    assert not writer.begun
+    assert writer.data_to_send() == b""
 
 
 # -- bodies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elio.net.stream import peer_name
+from elio.net.stream import lasting_peer, peer_name
 from support.stream import FakeStream
 
 
@@ -20,3 +20,10 @@ from support.stream import FakeStream
 )
 def test_a_peer_is_named_by_its_address_and_port(address: object, name: str) -> None:
     assert peer_name(FakeStream(peername=address)) == name
+
+
+def test_only_a_stream_that_remembers_its_peer_stands_for_the_name() -> None:
+    stream = FakeStream()
+    assert lasting_peer(stream) == "127.0.0.1:50000"
+    stream.remembers_peer = True
+    assert lasting_peer(stream) is stream

@@ -67,6 +67,21 @@ def test_a_wish_in_the_past_is_granted_at_the_next_turn_and_does_not_spin(loop: 
     assert item.asked == sorted(set(item.asked))
 
 
+def test_a_bucket_is_gone_with_its_last_item(loop: FakeLoop, timer: CoarseTimer) -> None:
+    first, second = Item(timer, 1001.0), Item(timer, 1001.0)
+    first.want()
+    second.want()
+    timer.forget(first, first.bucket)
+    timer.forget(first, first.bucket)
+    timer.forget(second, second.bucket)
+    timer.forget(second, second.bucket)
+    third = Item(timer, 1001.0)
+    third.want()
+    loop.advance(2)
+    assert (first.asked, second.asked) == ([], [])
+    assert len(third.asked) == 1
+
+
 def test_an_earlier_wish_moves_the_timer_forward(loop: FakeLoop, timer: CoarseTimer) -> None:
     late, soon = Item(timer, 1060.0), Item(timer, 1001.0)
     late.want()

@@ -54,7 +54,7 @@ async def test_waiting_for_the_last_connection(context: Context) -> None:
     await context.wait_empty()
     held, session = Held(), Session()
     task = asyncio.create_task(asyncio.sleep(0))
-    context.connections.add(held)
+    context.connections[held] = None
     context.websockets[session.ws] = task
     waiting = asyncio.create_task(context.wait_empty())
     await asyncio.sleep(0)

@@ -139,7 +139,7 @@ async def test_an_event_stream_route_stands_for_the_stream() -> None:
 
 async def _upgrade(router: Router, target: str) -> Response:
     request = make_request("GET", target, [("Host", "localhost"), ("Upgrade", "websocket"), ("Connection", "Upgrade")])
-    object.__setattr__(request.head, "upgrade", True)
+    object.__setattr__(request.head, "upgrade", ("websocket",))
     return await router.build()(request)
 
 

@@ -18,7 +18,9 @@ from support.stream import FakeStream
 
 def make_request(target: str = "/ws") -> Request:
     headers = Headers([("Host", "localhost")])
-    return Request(RequestHead(method="GET", target=target, http_version="1.1", headers=headers, upgrade=True))
+    return Request(
+        RequestHead(method="GET", target=target, http_version="1.1", headers=headers, upgrade=("websocket",))
+    )
 
 
 class FakeOpening:

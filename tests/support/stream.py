@@ -20,6 +20,7 @@ class FakeStream:
         self.half_close = half_close
         self.high: int | None = None
         self.protocol: Any = None
+        self.remembers_peer = False
         self._peername = peername
 
     def write(self, data: bytes) -> None:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from ..errors import InvalidHeader, LocalProtocolError, RemoteProtocolError
 from ..headers import Headers, is_token
 from ..limits import Limits
-from .collector import HeadCollector
+from .collector import HeadCollector, measure_head
 from .framing import BodyDecoder, ChunkedDecoder, LengthDecoder, UntilCloseDecoder, body_too_large, decode_body
 from .head import bad_request, check_status_line, parse_response_head
 from .message import END_OF_BODY, EndOfBody, ResponseHead, may_have_body
@@ -189,24 +189,25 @@ class ClientConnection:
             return
         else:
             self._keep_alive = self._keep_alive and head.keep_alive
-            self._body = self._choose_decoder(head, chunked=chunked)
+            self._body = self._choose_decoder(head, raw, chunked=chunked)
             self._state = _State.IDLE if self._body is None else _State.BODY
         events.append(head)
         if self._state is _State.IDLE:
             events.append(END_OF_BODY)
 
-    def _choose_decoder(self, head: ResponseHead, *, chunked: bool) -> BodyDecoder | None:
+    def _choose_decoder(self, head: ResponseHead, raw: bytes, *, chunked: bool) -> BodyDecoder | None:
         """How the body is delimited (RFC 9112 6.3)."""
         if self._method == "HEAD" or not may_have_body(head.status) or head.content_length == 0:
             return None
         length, limit = head.content_length, self._max_body_size
         if chunked:
+            headers_size, header_count = measure_head(raw)
             return ChunkedDecoder(
                 self._limits,
                 max_size=limit,
                 max_overhead=None,
-                headers_size=self._collector.headers_size,
-                header_count=self._collector.header_count,
+                headers_size=headers_size,
+                header_count=header_count,
             )
         if length is None:
             self._keep_alive = False

@@ -12,13 +12,42 @@ from collections.abc import Callable
 from typing import Final
 
 from ..limits import Limits
+from . import octets
 from .head import bad_request, check_head_size
 
-__all__ = ["HeadCollector"]
+__all__ = ["HeadCollector", "measure_head", "split_head"]
 
 _BLANK_LINE: Final = b"\r\n\r\n"
 # What a head may contain: no control characters but CR, LF and tab.
 _LEGAL: Final = bytes(byte for byte in range(256) if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F))
+
+
+def split_head(data: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
+    """Split data that begins with a whole head, as most does, and needs no :class:`HeadCollector`.
+
+    Returns:
+        The head up to and including its empty line, and what follows it; ``None`` if it is not complete, or if there is
+        an empty line before it.
+
+    Raises:
+        RemoteProtocolError: with status 414 or 431.
+    """
+    end = octets.find(data, _BLANK_LINE, 0)
+    if end < 0 or data.startswith(b"\r\n"):
+        return None
+    return _split(data, end, limits)
+
+
+def _split(data: bytes, end: int, limits: Limits) -> tuple[bytes, bytes]:
+    line_end = octets.find(data, b"\r\n", 0)
+    check_head_size(line_end, end - line_end, data.count(b"\r\n", 0, end), limits)
+    return data[: end + 4], data[end + 4 :]
+
+
+def measure_head(raw: bytes) -> tuple[int, int]:
+    """Bytes of the header lines of a head, and how many lines they are."""
+    end = len(raw) - 4
+    return end - octets.find(raw, b"\r\n", 0), raw.count(b"\r\n", 0, end)
 
 
 class HeadCollector:
@@ -28,10 +57,6 @@ class HeadCollector:
         limits: the bounds of a head.
         check_line: raises for a first line that is none of this protocol.
         empty_lines: how many empty lines before a head are ignored.
-
-    Attributes:
-        headers_size: bytes of the header lines of the last head.
-        header_count: header lines of the last head.
     """
 
     __slots__ = (
@@ -43,16 +68,12 @@ class HeadCollector:
         "_line_count",
         "_line_end",
         "_scanned",
-        "header_count",
-        "headers_size",
     )
 
     def __init__(self, limits: Limits, check_line: Callable[[bytes], object], *, empty_lines: int) -> None:
         self._limits = limits
         self._check_line = check_line
         self._empty_lines = empty_lines
-        self.headers_size = 0
-        self.header_count = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -91,11 +112,7 @@ class HeadCollector:
             if seen is not self._buffer:
                 self._buffer = bytearray(seen)
             return None
-        line_end = seen.find(b"\r\n")
-        self.headers_size = end - line_end
-        self.header_count = seen.count(b"\r\n", 0, end)
-        check_head_size(line_end, self.headers_size, self.header_count, self._limits)
-        found = bytes(seen[: end + 4]), bytes(seen[end + 4 :])
+        found = _split(bytes(seen), end, self._limits)
         self._reset()
         return found
 

@@ -11,12 +11,14 @@ Not here: bodies (``framing``), and where a head ends in what was received (``ht
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import httptools
 
 from ..errors import LimitExceeded, RemoteProtocolError
 from ..limits import Limits
+from . import octets
 from .message import RequestHead, ResponseHead
 from .wire_headers import WireHeaders
 
@@ -35,6 +37,7 @@ _VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 _METHODS: Final = {
     method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 }
+_WEBSOCKET: Final = ("websocket",)  # one for all, too
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 3986 3.2.2 and 3.2.3: a registered name or IPv4 address, or an IP literal, then perhaps a port. No user name.
 _AUTHORITY: Final = re.compile(
@@ -120,7 +123,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
     Raises:
         RemoteProtocolError: with status 400, 501 or 505.
     """
-    line_end = raw.find(b"\r\n")
+    line_end = octets.find(raw, b"\r\n", 0)
     method, target, version = check_request_line(raw[:line_end])
     _check_syntax(httptools.HttpRequestParser(_NOTHING), raw)
     lower = raw.lower()
@@ -135,7 +138,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
         WireHeaders(raw[line_end:-2]),
         _keeps_alive(connection, version),
         # RFC 9110 7.8: from HTTP/1.0 it must be ignored.
-        version == "1.1" and b"upgrade" in connection and b"\r\nupgrade:" in lower,
+        _upgrade(lower) if b"upgrade" in connection and version == "1.1" else (),
         length,
         has_body,
         has_body and version == "1.1" and _value(lower, b"\r\nexpect:") == b"100-continue",
@@ -169,7 +172,7 @@ def parse_response_head(raw: bytes) -> tuple[ResponseHead, bool]:
     Raises:
         RemoteProtocolError: it is malformed.
     """
-    line_end = raw.find(b"\r\n")
+    line_end = octets.find(raw, b"\r\n", 0)
     version, status, reason = check_status_line(raw[:line_end])
     # llhttp gives up on a 101 whose other headers are not those of an upgrade: that is for the caller to judge.
     checked = version + b" 200" + raw[line_end:] if status == b"101" else raw
@@ -204,23 +207,28 @@ def _check_syntax(parser: httptools.HttpRequestParser | httptools.HttpResponsePa
         raise bad_request(f"malformed head: {error}") from None
 
 
+def _upgrade(lower: bytes) -> tuple[str, ...]:
+    protocols = tuple([item.decode("latin-1") for item in _tokens(lower, b"\r\nupgrade:") if item])
+    return _WEBSOCKET if protocols == _WEBSOCKET else protocols
+
+
 def _value(lower: bytes, name: bytes) -> bytes | None:
     """The first value of a header; ``name`` comes as ``b"\\r\\nname:"``."""
-    start = lower.find(name)
+    start = octets.find(lower, name, 0)
     if start < 0:
         return None
     start += len(name)
-    return lower[start : lower.find(b"\r\n", start)].strip(b" \t")
+    return lower[start : octets.find(lower, b"\r\n", start)].strip(b" \t")
 
 
 def _tokens(lower: bytes, name: bytes) -> list[bytes]:
     """The items of a comma-separated list over all the lines of a header."""
     items: list[bytes] = []
-    start = lower.find(name)
+    start = octets.find(lower, name, 0)
     while start >= 0:
-        end = lower.find(b"\r\n", start + 2)
+        end = octets.find(lower, b"\r\n", start + 2)
         items += [item.strip(b" \t") for item in lower[start + len(name) : end].split(b",")]
-        start = lower.find(name, end)
+        start = octets.find(lower, name, end)
     return items
 
 
@@ -229,8 +237,14 @@ def _check_host(lower: bytes, version: str) -> None:
     count = lower.count(b"\r\nhost:")
     if count > 1 or (count == 0 and version == "1.1"):
         raise bad_request(f"{count} Host headers")
-    if count and _AUTHORITY.fullmatch(host := _value(lower, b"\r\nhost:") or b"") is None:
+    if count and not _is_authority(host := _value(lower, b"\r\nhost:") or b""):
         raise bad_request(f"invalid Host header {_shown(host)}")
+
+
+@lru_cache(maxsize=32)
+def _is_authority(host: bytes) -> bool:
+    """A server has few names, and checking one costs more than finding it."""
+    return _AUTHORITY.fullmatch(host) is not None
 
 
 def _check_target(method: bytes, target: bytes) -> None:
@@ -238,7 +252,7 @@ def _check_target(method: bytes, target: bytes) -> None:
     if method == b"CONNECT":
         # RFC 9110 9.3.6: this is an origin server. The extended CONNECT of RFC 8441 exists in HTTP/2 only.
         raise bad_request("CONNECT is not implemented", 501)
-    if b"#" in target:
+    if target.find(b"#") >= 0:
         raise bad_request(f"request target {_shown(target)} has a fragment")
     if target[0] == 0x2F:
         return
@@ -253,7 +267,7 @@ def _check_target(method: bytes, target: bytes) -> None:
 
 def _body_length(lower: bytes, version: str) -> tuple[int | None, bool]:
     """How the body is delimited (RFC 9112 6.3): its length if that is announced, and whether there is one."""
-    if b"\r\ntransfer-encoding:" in lower:
+    if octets.find(lower, b"\r\ntransfer-encoding:", 0) >= 0:
         _check_transfer_coding(_tokens(lower, b"\r\ntransfer-encoding:"), version)
         return None, True
     value = _value(lower, b"\r\ncontent-length:")

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..headers import Headers
 from ..limits import Limits
-from .collector import HeadCollector
+from .collector import HeadCollector, measure_head, split_head
 from .framing import BodyDecoder, ChunkedDecoder, LengthDecoder, body_too_large, decode_body
 from .head import bad_request, check_request_line, parse_request_head
 from .message import END_OF_BODY, EndOfBody, RequestHead
@@ -63,8 +63,7 @@ class ServerConnection:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._writer = ResponseWriter()
-        # RFC 9112 2.2: an empty line before the request line is ignored; one, not many.
-        self._collector = HeadCollector(limits, check_request_line, empty_lines=1)
+        self._collector: HeadCollector | None = None  # of a head that does not come in one piece
         self._rest = b""  # what follows the present request
         self._eof = False
         self._expect_head()
@@ -80,7 +79,7 @@ class ServerConnection:
     @property
     def head_started(self) -> bool:
         """Whether the first bytes of a head have come and its end has not."""
-        return self._state is _State.HEAD and self._collector.started
+        return self._state is _State.HEAD and self._collector is not None and self._collector.started
 
     @property
     def waiting_size(self) -> int:
@@ -188,12 +187,12 @@ class ServerConnection:
         self._rest = b""
 
     def _receive_head(self, data: bytes, events: list[Event]) -> None:
-        found = self._collector.collect(data)
+        found = self._find_head(data)
         if found is None:
             return
         raw, rest = found
         head = parse_request_head(raw)
-        self._begin_request(head)
+        self._begin_request(head, raw)
         events.append(head)
         if head.upgrade:
             self._state = _State.UPGRADE
@@ -206,7 +205,19 @@ class ServerConnection:
             self._state = _State.BODY
             self._receive_body(rest, events)
 
-    def _begin_request(self, head: RequestHead) -> None:
+    def _find_head(self, data: bytes) -> tuple[bytes, bytes] | None:
+        if self._collector is None:
+            found = split_head(data, self._limits)
+            if found is not None:
+                return found
+            # RFC 9112 2.2: an empty line before the request line is ignored; one, not many.
+            self._collector = HeadCollector(self._limits, check_request_line, empty_lines=1)
+        found = self._collector.collect(data)
+        if found is not None:
+            self._collector = None
+        return found
+
+    def _begin_request(self, head: RequestHead, raw: bytes) -> None:
         length, limit = head.content_length, self._limits.max_body_size
         if length is not None and limit is not None and length > limit:
             raise body_too_large(length, limit)
@@ -215,12 +226,13 @@ class ServerConnection:
         if length:
             self._body = LengthDecoder(length)
         elif head.has_body:
+            headers_size, header_count = measure_head(raw)
             self._body = ChunkedDecoder(
                 self._limits,
                 max_size=limit,
                 max_overhead=self._limits.max_body_overhead,
-                headers_size=self._collector.headers_size,
-                header_count=self._collector.header_count,
+                headers_size=headers_size,
+                header_count=header_count,
             )
 
     def _receive_body(self, data: bytes, events: list[Event]) -> None:
@@ -307,11 +319,12 @@ class ServerConnection:
         """
         if self._writer.begun:
             raise LocalProtocolError("a second response to one request")
-        head = self._head
         if status == 101:
-            self._check_switch(headers, body_size)
-        elif status < 200:
+            self._send_switch(headers, body_size, date)
+            return
+        if status < 200:
             raise LocalProtocolError(f"status {status} does not end a request")
+        head = self._head
         self._writer.write_head(
             status,
             headers,
@@ -321,20 +334,19 @@ class ServerConnection:
             old_client=head is not None and head.http_version == "1.0",
             date=date,
         )
-        if status == 101:
-            self._writer.complete = True
-            self._state = _State.SWITCHED
-        elif self._state is _State.UPGRADE and self._body is None:
+        if self._state is _State.UPGRADE and self._body is None:
             self._state = _State.COMPLETE
 
-    def _check_switch(self, headers: Headers, body_size: int | None) -> None:
+    def _send_switch(self, headers: Headers, body_size: int | None, date: str) -> None:
         if self._state is not _State.UPGRADE:
             raise LocalProtocolError("101 Switching Protocols to a request that does not ask for an upgrade")
         if self._body is not None:
             # RFC 9110 7.8: not before the whole request was received; its body is no part of the other protocol.
             raise LocalProtocolError("101 Switching Protocols to a request with a body")
-        if body_size or "Upgrade" not in headers or not headers.has_token("Connection", "Upgrade"):
-            raise LocalProtocolError("101 Switching Protocols needs Upgrade and Connection: Upgrade, and has no body")
+        if body_size:
+            raise LocalProtocolError("101 Switching Protocols has no body")
+        self._writer.write_switch(headers, date)
+        self._state = _State.SWITCHED
 
     def _will_be_read(self) -> bool:
         """Whether so little of the request is left that it is read to its end for the sake of the next one."""

@@ -49,7 +49,7 @@ class RequestHead:
         http_version: ``"1.1"`` or ``"1.0"``; HTTP/2 says ``"2"``.
         headers: the header lines, in order.
         keep_alive: whether the client wants the connection kept open (RFC 9112 9.3).
-        upgrade: whether it asks for another protocol: ``Upgrade`` together with the token in ``Connection``.
+        upgrade: the other protocols it asks for, in lower case: ``Upgrade`` together with the token in ``Connection``.
         content_length: bytes of the body as announced; ``None`` if they are not, or if there is no body.
         has_body: whether a body follows. It may turn out to be empty if it is chunked.
         expects_continue: whether the client waits for ``100 Continue`` before it sends the body (RFC 9110 10.1.1).
@@ -60,10 +60,14 @@ class RequestHead:
     http_version: str
     headers: Headers
     keep_alive: bool = True
-    upgrade: bool = False
+    upgrade: tuple[str, ...] = ()
     content_length: int | None = None
     has_body: bool = False
     expects_continue: bool = False
+
+    def asks_for(self, protocol: str) -> bool:
+        """Whether a GET request asks to go on in this protocol, written in lower case."""
+        return protocol in self.upgrade and self.method == "GET"
 
     @property
     def host(self) -> str:

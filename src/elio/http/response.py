@@ -12,6 +12,7 @@ from typing import Final
 
 from ..errors import InvalidHeader, LocalProtocolError
 from ..headers import Headers, check_header
+from . import octets
 from .message import may_have_body, reason_phrase
 
 __all__ = ["ResponseWriter", "encode_chunk", "encode_headers"]
@@ -36,7 +37,7 @@ def encode_headers(headers: Headers) -> bytes:
         block = headers.encode()
     except UnicodeEncodeError:
         raise InvalidHeader("header with a character beyond Latin-1") from None
-    if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
+    if block.count(b"\n") != count or block.count(b"\r") != count or block.find(b"\0") >= 0:
         raise InvalidHeader("header with CR, LF or NUL")
     return block
 
@@ -59,7 +60,7 @@ class ResponseWriter:
     __slots__ = ("_head_only", "_out", "_remaining", "begun", "chunked", "complete", "keep_alive")
 
     def __init__(self) -> None:
-        self._out: list[bytes] = []
+        self._out: list[bytes] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -78,7 +79,28 @@ class ResponseWriter:
         if not 100 <= status <= 199 or status == 101:
             raise LocalProtocolError(f"status {status} is not an interim one")
         block = encode_headers(headers) if headers is not None else b""
-        self._out.append(_status_line(status) + block + b"\r\n")
+        self._push(_status_line(status) + block + b"\r\n")
+
+    def write_switch(self, headers: Headers, date: str) -> None:
+        """Write the whole of a response with status 101 (RFC 9110 15.2.2).
+
+        Args:
+            headers: with ``Upgrade`` and ``Connection``; without those that speak of a body.
+            date: the ``Date`` header; empty for none.
+
+        Raises:
+            LocalProtocolError: nothing was written.
+        """
+        head = _status_line(101) + encode_headers(headers)
+        lower = head.lower()
+        if octets.find(lower, b"\r\ncontent-length:", 0) >= 0 or octets.find(lower, b"\r\ntransfer-encoding:", 0) >= 0:
+            raise LocalProtocolError("101 Switching Protocols has no body, and no header that speaks of one")
+        asks = octets.find(lower, b"\r\nconnection: upgrade\r\n", 0) >= 0 or headers.has_token("Connection", "Upgrade")
+        if not asks or octets.find(lower, b"\r\nupgrade:", 0) < 0:
+            raise LocalProtocolError("101 Switching Protocols needs Upgrade and Connection: Upgrade")
+        line = _date_line(date) if date and octets.find(lower, b"\r\ndate:", 0) < 0 else b""
+        self._push(head + line + b"\r\n")
+        self.begun = self.complete = True
 
     def write_head(
         self,
@@ -94,7 +116,7 @@ class ResponseWriter:
         """Write the head of a response and choose how its body is delimited.
 
         Args:
-            status: 200 to 599, or 101.
+            status: 200 to 599.
             headers: what is there already is not added again.
             body_size: bytes of the body; ``None`` if that is not known yet.
             head_only: the answer to HEAD: announces a body and has none.
@@ -108,7 +130,7 @@ class ResponseWriter:
         line = _status_line(status)
         given = _framing_headers(headers)
         no_body = head_only or not may_have_body(status)
-        size = _announced_size(status, given, body_size, no_body=no_body)
+        size = _announced_size(status, given, body_size, no_body)
         unknown = size is None and not no_body
         chunked = unknown and not old_client
         if given.coding and not chunked:
@@ -121,10 +143,9 @@ class ResponseWriter:
             parts.append(b"Transfer-Encoding: chunked\r\n")
         elif size is not None and given.length is None and may_have_body(status):
             parts.append(b"Content-Length: %d\r\n" % size)
-        if status != 101:
-            parts.append(_connection_line(given.connection, keep_alive=keep_alive, old_client=old_client))
+        parts.append(_connection_line(given.connection, keep_alive, old_client))
         parts.append(b"\r\n")
-        self._out.append(b"".join(parts))
+        self._push(b"".join(parts))
         self.begun = True
         self.keep_alive = keep_alive
         self._head_only = no_body
@@ -141,13 +162,13 @@ class ResponseWriter:
         if self._head_only or not size:
             return
         if self.chunked:
-            self._out.append(encode_chunk(data))
+            self._push(encode_chunk(data))
             return
         if self._remaining is not None:
             if size > self._remaining:
                 raise LocalProtocolError(f"body data of {size} bytes, {self._remaining} are left of what was announced")
             self._remaining -= size
-        self._out.append(data)
+        self._push(data)
 
     def write_end(self) -> None:
         """Complete the response."""
@@ -156,15 +177,21 @@ class ResponseWriter:
         if self._remaining and not self._head_only:
             raise LocalProtocolError(f"{self._remaining} bytes are missing of the body that was announced")
         if self.chunked:
-            self._out.append(b"0\r\n\r\n")
+            self._push(b"0\r\n\r\n")
         self.complete = True
+
+    def _push(self, data: bytes) -> None:
+        if self._out is None:
+            self._out = [data]
+        else:
+            self._out.append(data)
 
     def data_to_send(self) -> bytes:
         """Everything written since the last call, as one object."""
         out = self._out
-        if not out:
+        if out is None:
             return b""
-        self._out = []
+        self._out = None
         return out[0] if len(out) == 1 else b"".join(out)
 
 
@@ -203,7 +230,7 @@ def _is_size(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) <= 18
 
 
-def _announced_size(status: int, given: _Given, body_size: int | None, *, no_body: bool) -> int | None:
+def _announced_size(status: int, given: _Given, body_size: int | None, no_body: bool) -> int | None:
     """Bytes of the body as announced by the argument, by Content-Length, or by both alike."""
     if body_size is not None and body_size < 0:
         raise LocalProtocolError(f"body of {body_size} bytes")
@@ -218,7 +245,7 @@ def _announced_size(status: int, given: _Given, body_size: int | None, *, no_bod
     return given.length
 
 
-def _connection_line(given: list[str], *, keep_alive: bool, old_client: bool) -> bytes:
+def _connection_line(given: list[str], keep_alive: bool, old_client: bool) -> bytes:
     """What Connection must say beyond what the headers say (RFC 9112 9.3, 9.6)."""
     if not keep_alive:
         return b"" if "close" in given else b"Connection: close\r\n"

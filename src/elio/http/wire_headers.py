@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..headers import Headers, HeadersLike
+from . import octets
 
 __all__ = ["WireHeaders", "parse_fields"]
 
@@ -61,10 +62,10 @@ class WireHeaders(Headers):
         key = _line_start(name)
         lower = self._raw.lower()
         values: list[str] = []
-        start = lower.find(key)
+        start = octets.find(lower, key, 0)
         while start >= 0:
             values.append(self._value_at(start + len(key)))
-            start = lower.find(key, start + 2)
+            start = octets.find(lower, key, start + 2)
         return values
 
     def add(self, name: str, value: str) -> None:
@@ -79,7 +80,7 @@ class WireHeaders(Headers):
 
     def _value_at(self, start: int) -> str:
         raw = self._raw
-        return raw[start : raw.find(b"\r\n", start)].strip(b" \t").decode("latin-1")
+        return raw[start : octets.find(raw, b"\r\n", start)].strip(b" \t").decode("latin-1")
 
 
 @lru_cache(maxsize=128)

@@ -21,6 +21,9 @@ class SocketStream(Pollable):
     known while the connection is open only.
     """
 
+    remembers_peer: bool
+    """Whether ``peername`` is known after the end, too: always."""
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send at once what the system takes, and keep the rest: a reference to it, if it is bytes, no copy.
 

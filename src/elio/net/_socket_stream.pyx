@@ -83,6 +83,8 @@ cdef SocketStream open_stream(EpollSet epoll_set, int fd, receiver, sock, const 
 
 @cython.final
 cdef class SocketStream(Pollable):
+    remembers_peer = True
+
     def __cinit__(self):
         self._closing = True
         self._lost = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-__all__ = ["Receiver", "Stream", "peer_name"]
+__all__ = ["Receiver", "Stream", "lasting_peer", "peer_name"]
 
 
 class Stream(Protocol):
@@ -89,3 +89,11 @@ def peer_name(stream: Stream) -> str:
         return ""
     host, port = address[0], address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def lasting_peer(stream: Stream) -> str | Stream:
+    """What tells the :func:`peer_name` of a stream for ever: itself if it remembers that by itself, else the name.
+
+    Few programs ask, and a name is as large as all that a stream of the reactor keeps of its peer.
+    """
+    return stream if getattr(stream, "remembers_peer", False) else peer_name(stream)

@@ -40,7 +40,7 @@ class CoarseTimer:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._buckets: dict[int, set[Timed]] = {}
+        self._buckets: dict[int, dict[Timed, None]] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._due = math.inf
         self._blocked = 0.0
@@ -60,8 +60,8 @@ class CoarseTimer:
         bucket = max(math.ceil(when / RESOLUTION), self._last + 1)
         items = self._buckets.get(bucket)
         if items is None:
-            items = self._buckets[bucket] = set()
-        items.add(item)
+            items = self._buckets[bucket] = {}
+        items[item] = None
         if bucket * RESOLUTION < self._due:
             self._arm(bucket)
         return bucket
@@ -70,7 +70,9 @@ class CoarseTimer:
         """Take the item out of that bucket; nothing happens if it is not there."""
         items = self._buckets.get(bucket)
         if items is not None:
-            items.discard(item)
+            items.pop(item, None)
+            if not items:
+                del self._buckets[bucket]
 
     def close(self) -> None:
         """Ask nobody any more."""

@@ -14,9 +14,8 @@ from ..http.http1 import Event, ServerConnection
 from ..http.message import EndOfBody, RequestHead
 from ..net.outlet import Outlet
 from ..net.runtime import Runtime
-from ..net.stream import Stream, peer_name
+from ..net.stream import Stream, lasting_peer, peer_name
 from ..session import WebSocket
-from ..websocket.handshake import is_websocket_upgrade
 from .context import Context
 from .exchange import Exchange
 from .failures import error_response
@@ -53,7 +52,7 @@ class HttpConnection(Outlet):
     def __init__(self, context: Context) -> None:
         self.context = context
         self.http = ServerConnection(context.runtime.limits)
-        self.client = ""
+        self.client: str | Stream = ""
         self._exchange: Exchange | None = None
         self._asked_at = inf
         self._bucket = -1
@@ -67,17 +66,17 @@ class HttpConnection(Outlet):
 
     def connection_made(self, transport: Any) -> None:
         """The stream is open; for TLS, behind its handshake."""
-        super().__init__(transport, self.context.runtime)
-        transport.set_write_buffer_limits(high=self.runtime.limits.write_limit)
-        self.client = peer_name(transport)
+        Outlet.__init__(self, transport, self.context.runtime)
+        transport.set_write_buffer_limits(high=self._runtime.limits.write_limit)
+        self.client = lasting_peer(transport)
         if self.context.closing and transport.get_extra_info("ssl_object") is not None:
             transport.close()  # its handshake took longer than the server was there
             return
-        self.context.connections.add(self)
+        self.context.connections[self] = None
         if self._is_one_too_many():
             self._fail(HTTPError(503, "too many connections", headers=[("Retry-After", "5")]))
             return
-        self._set_deadline(self.runtime.limits.headers_timeout)
+        self._set_deadline(self._runtime.limits.headers_timeout)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
@@ -86,7 +85,7 @@ class HttpConnection(Outlet):
         was_idle, self._idle = self._idle, False
         self._handle(self.http.receive_data(data))
         if was_idle and self._exchange is None and not self._lingering:
-            self._set_deadline(self.runtime.limits.headers_timeout)
+            self._set_deadline(self._runtime.limits.headers_timeout)
         self.regulate()
 
     def eof_received(self) -> bool:
@@ -103,14 +102,14 @@ class HttpConnection(Outlet):
         """The stream is closed."""
         self._lost = True
         self.context.forget(self)
-        self.runtime.timer.forget(self, self._bucket)
+        self._runtime.timer.forget(self, self._bucket)
         self._wake_writers()
         if self._exchange is not None:
             self._exchange.client_left(exc)
 
     def pause_writing(self) -> None:
         """The client takes too little."""
-        super().pause_writing()
+        Outlet.pause_writing(self)
         if self._exchange is not None and self._exchange.events is not None:
             self._exchange.events.pause_writing()
         self.regulate()
@@ -118,7 +117,7 @@ class HttpConnection(Outlet):
 
     def resume_writing(self) -> None:
         """The client has taken enough."""
-        super().resume_writing()
+        Outlet.resume_writing(self)
         if self._exchange is not None and self._exchange.events is not None:
             self._exchange.events.resume_writing()
         self.regulate()
@@ -142,7 +141,7 @@ class HttpConnection(Outlet):
     def _begin(self, head: RequestHead) -> None:
         self._deadline = inf
         self._exchange = Exchange(self, head)
-        if head.upgrade and (head.has_body or not is_websocket_upgrade(head.method, head.headers)):
+        if head.upgrade and (head.has_body or not head.asks_for("websocket")):
             self._handle(self.http.decline_upgrade())
 
     def _violated(self, error: RemoteProtocolError) -> None:
@@ -174,7 +173,7 @@ class HttpConnection(Outlet):
         self._handle(self.http.start_next())
         if self._exchange is None and not self._lingering:
             self._idle = not self.http.head_started
-            limits = self.runtime.limits
+            limits = self._runtime.limits
             self._set_deadline(limits.keep_alive_timeout if self._idle else limits.headers_timeout)
         self.regulate()
 
@@ -204,11 +203,17 @@ class HttpConnection(Outlet):
         """What a sender of so many bytes awaits."""
         return self._room(size)
 
+    def stream_opened(self) -> None:
+        """The present answer is an event stream, which looks after its time by itself."""
+        self._runtime.timer.forget(self, self._bucket)
+        self._asked_at = inf
+        self.regulate()
+
     def leave(self, ws: WebSocket) -> None:
         """The stream belongs to the WebSocket now, and this object is done."""
         self._stream.set_protocol(ws)
         self.context.forget(self)
-        self.runtime.timer.forget(self, self._bucket)
+        self._runtime.timer.forget(self, self._bucket)
         if self._reading_paused:
             self._stream.resume_reading()
         if self._paused:
@@ -244,7 +249,7 @@ class HttpConnection(Outlet):
             )
             self.http.send_body(body)
             self.http.end_body()
-            self.context.log_access("-", self.client, response.status, 0.0)
+            self.context.log_access("-", peer_name(self._stream), response.status, 0.0)
         self.flush()
         self._linger()
 
@@ -265,7 +270,7 @@ class HttpConnection(Outlet):
         self.regulate()
 
     def _is_one_too_many(self) -> bool:
-        bound = self.runtime.limits.max_connections
+        bound = self._runtime.limits.max_connections
         open_now = len(self.context.connections) + len(self.context.websockets)
         return bound is not None and open_now > bound
 
@@ -297,18 +302,18 @@ class HttpConnection(Outlet):
             self._stream.pause_reading()
 
     def _set_deadline(self, seconds: float | None) -> None:
-        self._deadline = inf if seconds is None else self.context.runtime.timer.now() + seconds
+        self._deadline = inf if seconds is None else self._runtime.timer.now() + seconds
         self._schedule()
 
     def _schedule(self) -> None:
         """A deadline that moved away costs nothing: the timer asks at the old one."""
         when = self._deadline
         if self._paused and not self._streams:
-            timeout = self.runtime.limits.send_timeout
+            timeout = self._runtime.limits.send_timeout
             when = when if timeout is None else min(when, self._stalled_since + timeout)
         if when >= self._asked_at:
             return
-        timer = self.context.runtime.timer
+        timer = self._runtime.timer
         timer.forget(self, self._bucket)
         self._bucket = timer.schedule(self, when)
         self._asked_at = when
@@ -337,5 +342,5 @@ class HttpConnection(Outlet):
         elif not self.http.head_started:
             self._stream.close()
         else:
-            seconds = self.runtime.limits.headers_timeout
+            seconds = self._runtime.limits.headers_timeout
             self._fail(HTTPError(408, f"the head of the request was not complete after {seconds:g} seconds"))

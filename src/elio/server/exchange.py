@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from ..session import WebSocket
 from ..websocket.handshake import host_allowed
 from .context import Context
 from .failures import error_response, log_failure, respond, response_to
-from .upgrade import Streaming, Upgrade, WebSocketRoute, open_websocket, run_stream, run_websocket
+from .upgrade import Run, Streaming, StreamRun, Upgrade, WebSocketRun, open_websocket
 
 __all__ = ["Exchange", "Line"]
 
@@ -34,7 +34,7 @@ class Line(Protocol):
 
     context: Context
     http: ServerConnection
-    client: str
+    client: str | Stream
 
     @property
     def stream(self) -> Stream:
@@ -68,6 +68,10 @@ class Line(Protocol):
         """Read from the stream or stop it, as the body has room."""
         ...
 
+    def stream_opened(self) -> None:
+        """The present answer is an event stream, which looks after its time by itself."""
+        ...
+
     def leave(self, ws: WebSocket) -> None:
         """The stream belongs to the WebSocket now."""
         ...
@@ -85,7 +89,7 @@ class Exchange:
     def __init__(self, line: Line, head: RequestHead) -> None:
         self._line = line
         self._context = line.context
-        self._started = perf_counter()
+        self._started = perf_counter() if self._context.logs_access else 0.0
         self.body = self._make_body(head) if head.has_body else EMPTY_BODY
         self.request = Request(head, body=self.body, client=line.client, scheme=line.context.scheme)
         self.events: EventStream | None = None
@@ -125,48 +129,74 @@ class Exchange:
     # -- the answer ----------------------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        request = self.request
-        route: WebSocketRoute | None = None
-        if host_allowed(request.host, self._context.allowed_hosts):
-            response = await respond(self._context, request)
-        else:
-            response = error_response(HTTPError(421, f"host {request.host!r} is not served here"))
+        """The whole task. While a handler of a WebSocket or an event stream runs, this is all there is around it."""
+        run = await self._answer()
+        if run is None:
+            return
         try:
-            if isinstance(response, Upgrade):
-                self._open_websocket(response)
-                route = response.route
-            elif isinstance(response, Streaming) and request.method != "HEAD":
-                await self._serve_stream(response)
+            try:
+                await run.start()
+            except Exception as error:
+                end = run.failed(error)
             else:
-                await self.answer(request, response)
+                end = run.returned()
+            await end
+        except asyncio.CancelledError:
+            run.cancelled()
+            raise
+        finally:
+            self._over(run)
+
+    async def _answer(self) -> Run | None:
+        """Call the application and send its response. Returns what is to be run if it is none of the ordinary ones."""
+        request = self.request
+        run: Run | None = None
+        try:
+            if host_allowed(request.host, self._context.allowed_hosts):
+                response = await respond(self._context, request)
+            else:
+                response = error_response(HTTPError(421, f"host {request.host!r} is not served here"))
+            if isinstance(response, Upgrade):
+                run = self._open_websocket(response)
+            elif isinstance(response, Streaming) and request.method != "HEAD":
+                run = await self._open_stream(response)
+            else:
+                await self._send(response)
         except ClientDisconnected:
             self._line.stream.abort()  # it left while it was answered: nobody's mistake
         except Exception as error:
-            await self._fail(error)
+            await self.fail(error)
         finally:
-            if route is None:
+            if run is None:
                 self._line.done()
-        ws = self.websocket
-        if route is None or ws is None:
-            return
-        del response  # the WebSocket may live for days
-        try:
-            await run_websocket(ws, route)
-        finally:
-            self._end_websocket(ws)
+        return run
 
-    async def _fail(self, error: Exception) -> None:
+    def _over(self, run: Run) -> None:
+        """The handler of a WebSocket or an event stream has ended."""
+        if isinstance(run, WebSocketRun):
+            self._context.forget(run.ws)
+            if self.websocket is None:  # the stream was its own
+                return
+            self.websocket = None  # it was refused: the connection goes on
+        self._line.done()
+
+    async def fail(self, error: Exception) -> None:
         """What went wrong behind the handler: an answer, if it is not too late for one."""
         if self._line.http.response_begun:
             log_failure(self.request, error)
             return
         with contextlib.suppress(ClientDisconnected):
-            await self.answer(self.request, await response_to(self._context, self.request, error))
+            await self._send(await response_to(self._context, self.request, error))
 
-    async def answer(self, request: Request, response: Response) -> None:
+    async def answer(self, response: Response) -> None:
         """Send a response; wait until the client has taken most of it."""
+        await self._send(response)
+
+    def _send(self, response: Response) -> Awaitable[None]:
+        """Send a response, at least its head; returns what is to be waited for."""
         line = self._line
         http = line.http
+        request = self.request
         response = response.select(request.method, request.headers)
         body = response.body
         http.send_response(
@@ -177,16 +207,16 @@ class Exchange:
             date=line.context.date(),
         )
         self._log(response.status)
+        if not isinstance(body, bytes) and request.method != "HEAD":
+            return self._send_parts(body)
         if isinstance(body, bytes):
             http.send_body(body)
-        elif request.method != "HEAD":
-            line.flush()
-            await self._send_parts(body)
         http.end_body()
         line.flush()
-        await line.room(0)
+        return line.room(0)
 
     async def _send_parts(self, body: Any) -> None:
+        self._line.flush()
         parts = aiter(body)
         try:
             async for part in parts:
@@ -199,12 +229,14 @@ class Exchange:
             close = getattr(parts, "aclose", None)
             if close is not None:
                 await close()
+        self._line.http.end_body()
+        self._line.flush()
+        await self._line.room(0)
 
     def _log(self, status: int) -> None:
-        context = self._context
-        if context.logs_access:
+        if self._started:
             line = f"{self.request.method} {self.request.target}"
-            context.log_access(line, self._line.client, status, perf_counter() - self._started)
+            self._context.log_access(line, self.request.client, status, perf_counter() - self._started)
 
     # -- what it may become (an elio.server.upgrade.Carrier) -----------------------------------------------------------
 
@@ -218,16 +250,10 @@ class Exchange:
         """The surroundings."""
         return self._line.runtime
 
-    def _open_websocket(self, response: Upgrade) -> None:
-        self.websocket = open_websocket(self, self.request, response, origins=self._context.origins)
-        self._context.websockets[self.websocket] = self.task
-
-    def _end_websocket(self, ws: WebSocket) -> None:
-        """The handler of a WebSocket has ended."""
-        self._context.forget(ws)
-        if self.websocket is ws:  # it was refused: the connection goes on
-            self.websocket = None
-            self._line.done()
+    def _open_websocket(self, response: Upgrade) -> WebSocketRun:
+        ws = self.websocket = open_websocket(self, self.request, response, origins=self._context.origins)
+        self._context.websockets[ws] = self.task
+        return WebSocketRun(ws, response.route, self.task)
 
     def switch(self, ws: WebSocket, headers: Headers) -> bytes:
         """Answer 101, and let the stream's bytes come to the WebSocket from now on."""
@@ -240,27 +266,13 @@ class Exchange:
         del self._line  # all of HTTP is over, and its memory free
         return line.http.take_rest()
 
-    async def _serve_stream(self, response: Streaming) -> None:
-        try:
-            is_complete = await run_stream(self, self.request, response, adopt=self._adopt)
-        except asyncio.CancelledError:
-            self._end_stream()
-            raise
-        if not is_complete:
-            self.stream.close()
-        elif not self._line.is_lost:
-            self._line.http.end_body()
-
-    def _end_stream(self) -> None:
-        """The handler was cancelled. If its reader is still there, the server is going away: nothing sent gets lost."""
-        events = self.events
-        if events is not None and events.has_begun and events.is_active and not self.stream.is_closing():
-            events.finish()
-            self._line.http.end_body()
-
-    def _adopt(self, stream: EventStream) -> None:
-        self.events = stream
-        self._line.regulate()
+    async def _open_stream(self, response: Streaming) -> StreamRun:
+        if self.request.head.has_body:
+            await self.request.body()
+        run = StreamRun(self, self.request, response)
+        self.events = run.stream
+        self._line.stream_opened()
+        return run
 
     def begin_stream(self, stream: EventStream, headers: Headers) -> Callable[[bytes], bytes]:
         """Send the head of an event stream."""
@@ -271,3 +283,8 @@ class Exchange:
         self._log(200)
 
         return encode_chunk if http.is_chunked else bytes
+
+    def end_stream(self) -> None:
+        """Complete the body of an event stream, if its reader is still there."""
+        if not self._line.is_lost:
+            self._line.http.end_body()

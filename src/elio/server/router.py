@@ -22,7 +22,6 @@ from ..response import Response
 from ..routing import WEBSOCKET, Kind, Match, MethodNotAllowed, NotFound, Options, RouteTable, join_prefix
 from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions
-from ..websocket.handshake import is_websocket_upgrade
 from .cors import cors
 from .static import static_files
 from .upgrade import Streaming, StreamRoute, Upgrade, WebSocketRoute
@@ -305,14 +304,15 @@ class _Dispatcher:
     def __call__(self, request: Request) -> Awaitable[Response]:
         path = request.raw_path
         found: Match[Handler] | NotFound | MethodNotAllowed | Options
-        if request.head.upgrade and is_websocket_upgrade(request.method, request.headers):
+        if request.head.upgrade and request.head.asks_for("websocket"):
             found = self._table.match(request.method, path, websocket=True)
             if isinstance(found, NotFound):  # an HTTP route may ignore the wish (RFC 9110 7.8)
                 found = self._table.match(request.method, path)
         else:
             found = self._table.match(request.method, path)
         if isinstance(found, Match):
-            request.params = found.params
+            if found.params:
+                request.params = found.params
             handler: Handler = found.endpoint
             return handler(request)
         scope = self._scopes.match("GET", path)

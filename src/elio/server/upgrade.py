@@ -12,6 +12,7 @@ from ..errors import ClientDisconnected, ConnectionClosed, HTTPError, LocalProto
 from ..event_stream import EventStream
 from ..headers import Headers, HeadersLike
 from ..http.message import reason_phrase
+from ..net.ready import READY
 from ..net.runtime import Runtime
 from ..net.stream import Stream
 from ..request import Request
@@ -20,9 +21,25 @@ from ..session import WebSocket
 from ..websocket.codes import CloseCode
 from ..websocket.connection import Connection, Role
 from ..websocket.deflate import DeflateOptions, accept_offers
-from ..websocket.handshake import accept_response, check_request, origin_allowed, parse_subprotocols, select_subprotocol
+from ..websocket.handshake import (
+    accept_response,
+    check_request,
+    check_version_and_key,
+    origin_allowed,
+    parse_subprotocols,
+    select_subprotocol,
+)
 
-__all__ = ["StreamRoute", "Streaming", "Upgrade", "WebSocketRoute", "open_websocket", "run_stream", "run_websocket"]
+__all__ = [
+    "Run",
+    "StreamRoute",
+    "StreamRun",
+    "Streaming",
+    "Upgrade",
+    "WebSocketRoute",
+    "WebSocketRun",
+    "open_websocket",
+]
 
 logger = logging.getLogger("elio.server")
 
@@ -74,7 +91,7 @@ class Upgrade(Response):
     __slots__ = ("route",)
 
     def __init__(self, route: WebSocketRoute) -> None:
-        super().__init__(status=101)
+        self._stand_for(101)
         self.route = route
 
 
@@ -84,7 +101,7 @@ class Streaming(Response):
     __slots__ = ("route",)
 
     def __init__(self, route: StreamRoute) -> None:
-        super().__init__(status=200)
+        self._stand_for(200)
         self.route = route
 
 
@@ -105,12 +122,20 @@ class Carrier(Protocol):
         """Answer 101, let the stream's bytes come to ``ws``; returns those that came behind the handshake."""
         ...
 
-    def answer(self, request: Request, response: Response) -> Awaitable[None]:
-        """Send an ordinary response."""
+    def answer(self, response: Response) -> Awaitable[None]:
+        """Send an ordinary response, when the result is awaited."""
         ...
 
     def begin_stream(self, stream: EventStream, headers: Headers) -> Callable[[bytes], bytes]:
         """Send the head of an event stream; returns what makes body pieces of bytes."""
+        ...
+
+    def end_stream(self) -> None:
+        """Complete the body of an event stream, if its reader is still there."""
+        ...
+
+    def fail(self, error: Exception) -> Awaitable[None]:
+        """Answer what went wrong, if it is not too late for that."""
         ...
 
 
@@ -132,15 +157,26 @@ class _Handshake:
         elif subprotocol not in parse_subprotocols(self._request.headers):
             raise LocalProtocolError(f"subprotocol {subprotocol!r} was not offered by the client")
         answer = accept_response(self._key, subprotocol=subprotocol, extensions=self._extensions)
-        answer.extend(self._headers)
-        answer.extend(headers)
+        if self._headers:
+            answer.extend(self._headers)
+        if headers:
+            answer.extend(headers)
         ws.opened(subprotocol, self._carrier.switch(ws, answer))
 
     def reject(self, status: int, body: str | bytes, headers: HeadersLike) -> Awaitable[None]:
         if not 300 <= status <= 599:
             raise LocalProtocolError(f"status {status} does not refuse a handshake, 300 to 599 do")
         text = body or f"{status} {reason_phrase(status)}"
-        return self._carrier.answer(self._request, Response(text, status=status, headers=headers))
+        return self._carrier.answer(Response(text, status=status, headers=headers))
+
+
+def _check_handshake(request: Request) -> str:
+    head = request.head
+    if head.has_body:
+        raise HTTPError(400, "an opening handshake has no body")
+    if head.asks_for("websocket"):  # the parser of the head has seen to all the rest
+        return check_version_and_key(head.headers)
+    return check_request(head.method, head.http_version, head.headers)
 
 
 def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, origins: Sequence[str] | None) -> WebSocket:
@@ -151,19 +187,21 @@ def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, orig
         HTTPError: 403, the origin is not allowed.
     """
     route = upgrade.route
-    headers = request.headers
-    key = check_request(request.method, request.http_version, headers)
-    if request.head.has_body:
-        raise HTTPError(400, "an opening handshake has no body")
-    allowed = origins if route.origins is None else route.origins
-    if not origin_allowed(headers.get("origin"), host=request.host, scheme=request.scheme, allowed=allowed):
-        raise HTTPError(403, f"origin {headers.get('origin')!r} is not allowed here")
-    subprotocol = select_subprotocol(parse_subprotocols(headers), route.subprotocols)
+    headers = request.head.headers
+    key = _check_handshake(request)
+    origin = headers.get("origin")
+    if origin is not None:
+        allowed = origins if route.origins is None else route.origins
+        if not origin_allowed(origin, host=request.host, scheme=request.scheme, allowed=allowed):
+            raise HTTPError(403, f"origin {origin!r} is not allowed here")
+    offered = parse_subprotocols(headers)
+    subprotocol = select_subprotocol(offered, route.subprotocols) if offered else None
     accepted = None
     if route.deflate is not None:
         accepted = accept_offers(headers.get_all("sec-websocket-extensions"), route.deflate)
     extensions, deflate = accepted or (None, None)
-    runtime = route.runtime(carrier.runtime)
+    base = carrier.runtime
+    runtime = route.runtime(base)
     limits = runtime.limits
     connection = Connection(
         Role.SERVER,
@@ -172,127 +210,148 @@ def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, orig
         max_fragments=limits.max_fragments,
         max_empty_frames=limits.max_empty_frames,
     )
-    carrier.stream.set_write_buffer_limits(high=limits.write_limit)
+    stream = carrier.stream
+    if runtime is not base:
+        stream.set_write_buffer_limits(high=limits.write_limit)
     opening = _Handshake(carrier, request, key, upgrade.headers, extensions)
-    return WebSocket(connection, carrier.stream, runtime, request=request, opening=opening, subprotocol=subprotocol)
+    return WebSocket(connection, stream, runtime, request=request, opening=opening, subprotocol=subprotocol)
 
 
-async def run_websocket(ws: WebSocket, route: WebSocketRoute) -> None:
-    """Run the handler and close the connection behind it: 1000 after a return, 1011 after an exception."""
-    task = asyncio.current_task()
-    if task is not None:
-        ws.when_lost(_Guard(task, ws))
-    code, reason = CloseCode.NORMAL, ""
-    try:
-        await route.handler(ws)
-    except asyncio.CancelledError:
-        code, reason = CloseCode.GOING_AWAY, "the server is going away"
-        ws.close_soon(code, reason)
-        raise
-    except HTTPError as error:
-        if ws.is_opening:
-            await ws.reject(error.status, error.detail, error.headers)
-            return
-        code, reason = CloseCode.POLICY_VIOLATION, error.detail[:100]
-    except ConnectionClosed as error:
-        if ws.is_open:  # another connection's end, which this handler did not expect
-            _log_failure(ws, error)
-            code = CloseCode.INTERNAL_ERROR
-    except Exception as error:
-        _log_failure(ws, error)
-        if ws.is_opening:
-            await ws.reject(500, "", ())
-            return
-        code = CloseCode.INTERNAL_ERROR
-    await ws.close(code, reason)
+class Run(Protocol):
+    """One run of the handler of a WebSocket or an event stream, and what its end becomes."""
+
+    def start(self) -> Awaitable[None]:
+        """Call the handler."""
+        ...
+
+    def returned(self) -> Awaitable[None]:
+        """The handler has returned; returns what is to be waited for."""
+        ...
+
+    def failed(self, error: Exception) -> Awaitable[None]:
+        """The handler has raised; returns what is to be waited for."""
+        ...
+
+    def cancelled(self) -> None:
+        """The handler was cancelled."""
+        ...
 
 
-def _log_failure(ws: WebSocket, error: Exception) -> None:
-    path = "?" if ws.request is None else ascii(ws.request.path)
-    logger.error("handler of WebSocket %s failed", path, exc_info=error)
+class WebSocketRun:
+    """The handler of a WebSocket: its end closes the connection, with 1000 after a return, 1011 after an exception.
 
+    It also looks after a handler whose connection has ended, and cancels it if it does not find out by itself.
+    """
 
-class _Guard:
-    """Cancels the handler of a connection that has ended, if it does not find out by itself."""
+    __slots__ = ("_route", "_task", "ws")
 
-    __slots__ = ("_task", "_ws")
-
-    def __init__(self, task: asyncio.Task[Any], ws: WebSocket) -> None:
+    def __init__(self, ws: WebSocket, route: WebSocketRoute, task: asyncio.Task[Any]) -> None:
+        self.ws = ws
+        self._route = route
         self._task = task
-        self._ws = ws
+        ws.when_lost(self)
+
+    def start(self) -> Awaitable[None]:
+        """Call the handler."""
+        return self._route.handler(self.ws)
+
+    def returned(self) -> Awaitable[None]:
+        """The handler has returned."""
+        return self.ws.close()
+
+    def failed(self, error: Exception) -> Awaitable[None]:
+        """The handler has raised: an answer if there was none, else the end."""
+        ws = self.ws
+        if isinstance(error, HTTPError):
+            if ws.is_opening:
+                return ws.reject(error.status, error.detail, error.headers)
+            return ws.close(CloseCode.POLICY_VIOLATION, error.detail[:100])
+        if isinstance(error, ConnectionClosed) and not ws.is_open:
+            return ws.close()
+        # A ConnectionClosed that comes here is another connection's, which this handler did not expect.
+        path = "?" if ws.request is None else ascii(ws.request.path)
+        logger.error("handler of WebSocket %s failed", path, exc_info=error)
+        if ws.is_opening and not isinstance(error, ConnectionClosed):
+            return ws.reject(500, "", ())
+        return ws.close(CloseCode.INTERNAL_ERROR)
+
+    def cancelled(self) -> None:
+        """The server is going away, or the client has gone."""
+        self.ws.close_soon(CloseCode.GOING_AWAY, "the server is going away")
 
     def __call__(self) -> None:
         """The connection is lost. A handler that takes messages learns it from them; one that does not is cancelled."""
         if self._task.done():
             return
-        if not self._ws.knows_the_end:
+        if not self.ws.knows_the_end:
             self._task.cancel("the client has disconnected")
             return
-        self._task.get_loop().call_later(self._ws.runtime.limits.disconnect_grace, self._give_up)
+        self._task.get_loop().call_later(self.ws.runtime.limits.disconnect_grace, self._give_up)
 
     def _give_up(self) -> None:
         if not self._task.done():
             self._task.cancel("the client has disconnected")
 
 
-class _StreamResponse:
-    """The response below one event stream (an :class:`elio.event_stream.StreamResponse`)."""
+class StreamRun:
+    """The handler of an event stream, and the response below it (an :class:`elio.event_stream.StreamResponse`).
 
-    __slots__ = ("_carrier", "_headers", "stream")
+    Args:
+        carrier: the HTTP connection.
+        request: its body, if there is one, has been read.
+        response: from the router.
+    """
 
-    def __init__(self, carrier: Carrier, headers: Headers) -> None:
+    __slots__ = ("_carrier", "_headers", "_route", "stream")
+
+    def __init__(self, carrier: Carrier, request: Request, response: Streaming) -> None:
         self._carrier = carrier
-        self._headers = headers
-        self.stream: EventStream | None = None
+        self._headers: Headers | None = response.headers
+        self._route = response.route
+        self.stream = EventStream(request, self, carrier.stream, response.route.runtime(carrier.runtime))
 
     def begin(self, headers: Headers) -> Callable[[bytes], bytes]:
-        if self.stream is None:  # pragma: no cover
-            raise LocalProtocolError("the stream was not set")
-        head = self._headers.copy()
+        """Send the head of the response."""
+        head = Headers(self._headers)
+        self._headers = None
         head.extend(headers)
         for name, value in _STREAM_HEADERS:
             head.setdefault(name, value)
         return self._carrier.begin_stream(self.stream, head)
 
+    def start(self) -> Awaitable[None]:
+        """Call the handler."""
+        return self._route.handler(self.stream)
 
-async def run_stream(
-    carrier: Carrier, request: Request, response: Streaming, *, adopt: Callable[[EventStream], object]
-) -> bool:
-    """Run the handler of an event stream to its end.
+    def returned(self) -> Awaitable[None]:
+        """The handler has returned."""
+        stream = self.stream
+        try:
+            if stream.is_active and not stream.has_begun:
+                stream.begin()
+            stream.finish()
+            self._carrier.end_stream()
+        except Exception as error:
+            return self._carrier.fail(error)
+        return READY
 
-    Args:
-        carrier: the HTTP connection.
-        request: its body is read first if it has one.
-        response: from the router.
-        adopt: told the stream before the handler runs.
-
-    Returns:
-        Whether the stream ended as its handler wanted; false if the handler failed behind the first event.
-
-    Raises:
-        Exception: what the handler raised before the stream began.
-    """
-    route = response.route
-    if request.head.has_body:
-        await request.body()
-    runtime = route.runtime(carrier.runtime)
-    body = _StreamResponse(carrier, response.headers)
-    stream = EventStream(request, body, carrier.stream, runtime)
-    body.stream = stream
-    adopt(stream)
-    try:
-        await route.handler(stream)
-    except (StreamClosed, ClientDisconnected):
-        pass  # the reader left: nobody's mistake
-    except Exception as error:
+    def failed(self, error: Exception) -> Awaitable[None]:
+        """The handler has raised: an answer if there was none, else the end."""
+        stream = self.stream
+        if isinstance(error, (StreamClosed, ClientDisconnected)):
+            return self.returned()  # the reader left: nobody's mistake
         if not stream.has_begun:
             stream.discard()
-            raise
+            return self._carrier.fail(error)
         if not isinstance(error, HTTPError):
-            logger.error("handler of event stream %s failed", ascii(request.path), exc_info=error)
+            logger.error("handler of event stream %s failed", ascii(stream.request.path), exc_info=error)
         stream.finish()
-        return False
-    if stream.is_active and not stream.has_begun:
-        stream.begin()
-    stream.finish()
-    return True
+        self._carrier.stream.close()
+        return READY
+
+    def cancelled(self) -> None:
+        """If the reader is still there, the server is going away: nothing that was sent gets lost."""
+        stream = self.stream
+        if stream.has_begun and stream.is_active and not self._carrier.stream.is_closing():
+            stream.finish()
+            self._carrier.end_stream()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha1
@@ -30,6 +31,7 @@ __all__ = [
     "build_request",
     "check_request",
     "check_response",
+    "check_version_and_key",
     "generate_key",
     "host_allowed",
     "is_same_origin",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _VERSION: Final = "13"
+_SHA1: Final = sha1(usedforsecurity=False)
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # Base64 of 16 bytes. The last digit carries four bits that say nothing; the example of RFC 6455 4.1 has them set.
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
@@ -88,6 +91,11 @@ def check_request(method: str, http_version: str, headers: Headers) -> str:
     # What follows the head is frames: a body would be taken for them.
     if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
         raise _bad_request("opening handshake with a body")
+    return check_version_and_key(headers)
+
+
+def check_version_and_key(headers: Headers) -> str:
+    """The part of :func:`check_request` that is about the headers of WebSocket; returns and raises the same."""
     _check_version(headers)
     return _check_key(headers)
 
@@ -142,7 +150,9 @@ def select_subprotocol(offered: Sequence[str], supported: Sequence[str]) -> str 
 
 def accept_key(key: str) -> str:
     """``Sec-WebSocket-Accept`` for a ``Sec-WebSocket-Key`` (RFC 6455 4.2.2)."""
-    return b64encode(sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
+    digest = _SHA1.copy()  # looking the algorithm up takes as long as all the rest
+    digest.update(key.encode() + _GUID)
+    return b2a_base64(digest.digest(), newline=False).decode()
 
 
 def accept_response(key: str, *, subprotocol: str | None = None, extensions: str | None = None) -> Headers:

@@ -1,0 +1,24 @@
+# The function of octets.py for the compiled twins, as C. A twin writes `from . import octets` in its .py and
+# `from elio.http cimport octets` in its .pxd; then octets.find(...) is this one. Going from CR to CR, it takes a fifth
+# of the time of bytes.find, most of which is the call.
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memchr, memcmp
+
+
+cdef inline Py_ssize_t find(bytes data, bytes line_start, Py_ssize_t start) except -2:
+    cdef const char *octets = PyBytes_AS_STRING(data)
+    cdef const char *wanted = PyBytes_AS_STRING(line_start)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(line_start)
+    cdef Py_ssize_t last = PyBytes_GET_SIZE(data) - size  # where it can begin at the latest
+    cdef const char *found
+    if start < 0 or size < 1 or wanted[0] != c'\r':
+        raise ValueError("a line is searched for from CR on")
+    while start <= last:
+        found = <const char *> memchr(octets + start, c'\r', <size_t> (last - start + 1))
+        if found is NULL:
+            return -1
+        if memcmp(found, wanted, <size_t> size) == 0:
+            return found - octets
+        start = found - octets + 1
+    return -1

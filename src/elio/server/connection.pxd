@@ -1,0 +1,46 @@
+# The types of connection.py for its compiled twin.
+
+cimport cython
+
+from elio.http.http1 cimport ServerConnection
+from elio.net.outlet cimport Outlet
+
+
+cdef class HttpConnection(Outlet):
+    cdef readonly object context
+    cdef readonly ServerConnection http
+    cdef readonly object client
+    cdef object _exchange
+    cdef double _asked_at
+    cdef double _deadline
+    cdef long long _bucket
+    cdef bint _idle
+    cdef bint _lingering
+    cdef bint _reading_paused
+    cdef bint _shutting_down
+
+    @cython.locals(was_idle=bint)
+    cpdef data_received(self, bytes data)
+    cpdef connection_lost(self, exc)
+    cdef _handle(self, list events)
+    cdef _begin(self, head)
+    cdef _violated(self, error)
+    cpdef done(self)
+    cdef _next(self)
+    cpdef stream_opened(self)
+    cpdef leave(self, ws)
+    cdef _fail(self, error)
+    cdef _close_behind_response(self)
+    cdef _linger(self)
+    cdef bint _is_one_too_many(self) except -1
+    cpdef bytes _take_output(self)
+    cpdef _closed_error(self)
+    cpdef pause_writing(self)
+    cpdef resume_writing(self)
+    @cython.locals(full=bint, wanted=bint)
+    cpdef regulate(self)
+    cdef _set_deadline(self, seconds)
+    @cython.locals(when=double)
+    cdef _schedule(self)
+    cpdef check_time(self, double now)
+    cdef _expire(self)
