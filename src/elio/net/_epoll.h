@@ -16,7 +16,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 /* What a connection is registered for, once. Edge-triggered, so that the set neither keeps nor asks again what is
@@ -46,14 +45,6 @@ static inline int elio_event_fd(const struct epoll_event *event) { return (int)(
 static inline uint32_t elio_event_generation(const struct epoll_event *event)
 {
     return (uint32_t)(event->data.u64 >> 32);
-}
-
-/* Nanoseconds of a clock that never goes back. */
-static inline int64_t elio_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /* What is ready now. */

@@ -39,7 +39,6 @@ cdef extern from "_epoll.h" nogil:
     void elio_no_delay(int fd)
 
 
-    long long elio_now()
 
 
 cdef enum:
@@ -86,12 +85,14 @@ cdef class EpollSet:
     cdef list _lost
     cdef list _read
     cdef list _written
+    cdef list _ends
     cdef Py_ssize_t _read_size
 
     cdef int _turn(self) except -1
     cdef int _serve_events(self) except -1
     cdef int _serve_left(self, list left) except -1
     cdef int _hand_over(self) except -1
+    cdef int _end_batch(self) except -1
     cdef int _write_out(self) except -1
     cdef int _finish_lost(self) except -1
     cdef int _watch(self, Pollable pollable, uint32_t events) except -1

@@ -15,5 +15,8 @@ class EpollSet:
     """The loop that it runs in."""
     watched: int
     """Streams and listeners in it."""
+    def at_batch_end(self, callback: Callable[[], object]) -> bool:
+        """Call back before what was written in this batch is sent. Returns False if no batch is being served."""
+
     on_empty: Callable[[], object] | None
     """Called in the next turn of the loop after the last of them has left."""

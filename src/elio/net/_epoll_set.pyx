@@ -14,6 +14,7 @@ from cpython.ref cimport Py_XDECREF
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 __all__ = ["EpollSet"]
 
@@ -54,6 +55,13 @@ cdef enum:
     EVENTS = 512  # events of one turn; what more is ready has its turn next
     BATCH_SIZE = 262144  # bytes that are read before the receivers are told
     PATIENCE = 200000  # nanoseconds for which what one receiver writes waits for the receivers after it
+
+
+cdef long long now() noexcept:
+    """Nanoseconds of a clock that never goes back."""
+    cdef timespec time
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return <long long> time.tv_sec * 1000000000 + time.tv_nsec
 
 
 cdef object os_error(int code):
@@ -102,6 +110,7 @@ cdef class EpollSet:
         self._lost = []
         self._read = []
         self._written = []
+        self._ends = []
         self._events = <epoll_event *> malloc(EVENTS * sizeof(epoll_event))
         if self._events is NULL:
             raise MemoryError
@@ -145,12 +154,12 @@ cdef class EpollSet:
                 self._serve_left(left)
             if self._read:
                 self._hand_over()
-            while self._lost or self._written:
+            while self._lost or self._written or self._ends:
                 self._finish_lost()
                 self._write_out()
         finally:
             self._in_turn = nested
-            if self._left or self._lost or self._read or self._written or self._next < self._count:
+            if self._left or self._lost or self._read or self._written or self._ends or self._next < self._count:
                 self._turn_again()
         return 0
 
@@ -167,7 +176,7 @@ cdef class EpollSet:
     cdef int _hand_over(self) except -1:
         """Tell the receivers of the streams that were read, then send what they wrote."""
         cdef list read = self._read
-        cdef long long begun = elio_now()
+        cdef long long begun = now()
         self._read = []
         self._read_size = 0
         read.reverse()
@@ -175,15 +184,34 @@ cdef class EpollSet:
             while read:
                 stream = read.pop()
                 (<Pollable> stream)._hand_over()
-                if self._written and elio_now() - begun > PATIENCE:
+                if self._written and now() - begun > PATIENCE:
                     self._write_out()
-                    begun = elio_now()
+                    begun = now()
         finally:
             self._read += read
         return self._write_out()
 
+    def at_batch_end(self, callback):
+        if not self._in_turn:
+            return False
+        self._ends.append(callback)
+        return True
+
+    cdef int _end_batch(self) except -1:
+        cdef list ends = self._ends
+        self._ends = []
+        try:
+            while ends:
+                ends.pop()()
+        finally:
+            self._ends += ends
+        return 0
+
     cdef int _write_out(self) except -1:
-        cdef list written = self._written
+        cdef list written
+        if self._ends:
+            self._end_batch()
+        written = self._written
         if not written:
             return 0
         self._written = []

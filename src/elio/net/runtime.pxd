@@ -6,6 +6,7 @@ cdef class Runtime:
     cdef readonly object timer
     cdef readonly unsigned long long turn
     cdef readonly double turn_time
+    cdef object _batches
     cdef list _held
     cdef bint _scheduled
 

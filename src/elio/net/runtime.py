@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from ..limits import Limits
 from .timer import CoarseTimer
 
-__all__ = ["Flushable", "Runtime"]
+__all__ = ["Batches", "Flushable", "Runtime"]
+
+
+class Batches(Protocol):
+    """What serves connections in batches: reads of many, tells them, and sends what they wrote."""
+
+    def at_batch_end(self, callback: Callable[[], object]) -> bool:
+        """Call back before what was written is sent. Returns False if no batch is being served."""
+        ...
 
 
 class Flushable(Protocol):
@@ -24,30 +33,40 @@ class Runtime:
 
     The turn: what a connection sends first in a turn of the loop goes out at once; what it sends later in the same turn
     is collected and goes out in one write at the turn's end. ``turn`` is the number of the current turn, ``turn_time``
-    when the last one began in which anything was sent.
+    when the last one began in which anything was sent. Inside a batch of the reactor, the end of the batch is that of the
+    turn: its connections get in one system call what was sent to them.
     """
 
-    __slots__ = ("_held", "_scheduled", "limits", "loop", "timer", "turn", "turn_time")
+    __slots__ = ("_batches", "_held", "_scheduled", "limits", "loop", "timer", "turn", "turn_time")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, *, timer: CoarseTimer | None = None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        *,
+        timer: CoarseTimer | None = None,
+        batches: Batches | None = None,
+    ) -> None:
         self.loop = loop
         self.limits = limits
         self.timer = CoarseTimer(loop) if timer is None else timer
         self.turn = 1
         self.turn_time = self.timer.now()
+        self._batches = batches
         self._held: list[Flushable] = []
         self._scheduled = False
 
     def with_limits(self, limits: Limits) -> Runtime:
         """Surroundings with other limits, on the same loop and timer."""
-        return Runtime(self.loop, limits, timer=self.timer)
+        return Runtime(self.loop, limits, timer=self.timer, batches=self._batches)
 
     def begin_turn(self) -> int:
         """The number of the current turn, whose end will be noticed."""
         if not self._scheduled:
             self._scheduled = True
             self.turn_time = self.timer.now()
-            self.loop.call_soon(self._end_turn)
+            if self._batches is None or not self._batches.at_batch_end(self._end_turn):
+                self.loop.call_soon(self._end_turn)
         return self.turn
 
     def flush_later(self, item: Flushable) -> None:

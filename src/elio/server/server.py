@@ -141,8 +141,8 @@ class Server:
         loop = asyncio.get_running_loop()
         try:
             self._open()
-            self._context = context = self._make_context(loop)
             self._reactor = open_reactor(loop)
+            self._context = context = self._make_context(loop)
             for sock in self._sockets:
                 self._listeners.append(await self._listen(loop, sock, context))
         except BaseException:
@@ -168,7 +168,7 @@ class Server:
             hosts = ("*",)
         return Context(
             self._app,
-            Runtime(loop, self._limits),
+            Runtime(loop, self._limits, batches=self._reactor),
             on_error=self._on_error,
             origins=self._origins,
             allowed_hosts=hosts,
