@@ -39,8 +39,6 @@ cdef extern from "_epoll.h" nogil:
     void elio_no_delay(int fd)
 
 
-
-
 cdef enum:
     READ_SIZE = 262144  # bytes of the shared buffer, and the most that one stream is read in a turn
 

@@ -33,8 +33,8 @@ class Runtime:
 
     The turn: what a connection sends first in a turn of the loop goes out at once; what it sends later in the same turn
     is collected and goes out in one write at the turn's end. ``turn`` is the number of the current turn, ``turn_time``
-    when the last one began in which anything was sent. Inside a batch of the reactor, the end of the batch is that of the
-    turn: its connections get in one system call what was sent to them.
+    when the last one began in which anything was sent. Inside a batch of the reactor the turn ends with the batch:
+    connections get in one system call what was sent to them.
     """
 
     __slots__ = ("_batches", "_held", "_scheduled", "limits", "loop", "timer", "turn", "turn_time")
