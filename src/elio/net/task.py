@@ -19,12 +19,12 @@ _T = TypeVar("_T")
 
 
 def start_task(coroutine: Coroutine[Any, Any, _T], loop: asyncio.AbstractEventLoop) -> asyncio.Task[_T]:
-    """Run a coroutine in a task.
+    """Run a coroutine in a task. A task of our own kind begins here and now, if no other one is running.
 
     Args:
-        coroutine: what it runs; it begins in the next turn of the loop.
+        coroutine: what it runs.
         loop: the running one.
     """
     if IS_BUILT:
-        return DirectTask(coroutine, loop=loop)
+        return DirectTask(coroutine, loop=loop, eager=True)
     return loop.create_task(coroutine)

@@ -24,6 +24,7 @@ cdef class HttpConnection(Outlet):
     cpdef connection_lost(self, exc)
     cdef _handle(self, list events)
     cdef _begin(self, head)
+    cdef _answer(self)
     cdef _violated(self, error)
     cpdef done(self)
     cdef _next(self)

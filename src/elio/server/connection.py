@@ -87,6 +87,7 @@ class HttpConnection(Outlet):
         if was_idle and self._exchange is None and not self._lingering:
             self._set_deadline(self._runtime.limits.headers_timeout)
         self.regulate()
+        self._answer()
 
     def eof_received(self) -> bool:
         """The client sends nothing more. It may still read an answer, but not a stream of events, which has no end."""
@@ -96,6 +97,7 @@ class HttpConnection(Outlet):
         exchange.client_sends_no_more()
         self._handle(self.http.receive_eof())
         self._shutting_down = True
+        self._answer()
         return self._stream.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -144,9 +146,15 @@ class HttpConnection(Outlet):
         if head.upgrade and (head.has_body or not head.asks_for("websocket")):
             self._handle(self.http.decline_upgrade())
 
+    def _answer(self) -> None:
+        """Begin to answer a request of which all that has come is known. It may be answered behind this."""
+        exchange = self._exchange
+        if exchange is not None and not exchange.has_begun:
+            exchange.begin()
+
     def _violated(self, error: RemoteProtocolError) -> None:
         """The client broke the protocol: in a head this is the answer, in a body the handler is told first."""
-        if self._exchange is None or self._exchange.task.done():
+        if self._exchange is None or self._exchange.is_done:
             self._fail(error)
         else:
             self._exchange.body.fail(HTTPError(error.status or 400, str(error)))
@@ -176,6 +184,7 @@ class HttpConnection(Outlet):
             limits = self._runtime.limits
             self._set_deadline(limits.keep_alive_timeout if self._idle else limits.headers_timeout)
         self.regulate()
+        self._answer()
 
     # -- for exchanges -------------------------------------------------------------------------------------------------
 
@@ -227,7 +236,7 @@ class HttpConnection(Outlet):
         self._shutting_down = True
         if self._exchange is not None:
             if self._exchange.events is not None:
-                self._exchange.task.cancel("the server is going away")
+                self._exchange.cancel("the server is going away")
         elif self._idle:
             self._stream.close()
         elif not self._lingering:
@@ -236,7 +245,7 @@ class HttpConnection(Outlet):
     def abort(self) -> None:
         """Close now."""
         if self._exchange is not None:
-            self._exchange.task.cancel("the server is going away")
+            self._exchange.cancel("the server is going away")
         self._stream.abort()
 
     def _fail(self, error: HTTPError | RemoteProtocolError) -> None:

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from ..body import EMPTY_BODY, Body
-from ..errors import ClientDisconnected, HTTPError
+from ..errors import ClientDisconnected, HTTPError, LocalProtocolError
 from ..event_stream import EventStream
 from ..headers import Headers
 from ..http.http1 import ServerConnection
@@ -84,7 +84,7 @@ class Line(Protocol):
 class Exchange:
     """A request, the task that answers it, and what it may become (an :class:`elio.server.upgrade.Carrier`)."""
 
-    __slots__ = ("_context", "_line", "_started", "body", "events", "request", "task", "websocket")
+    __slots__ = ("_context", "_line", "_started", "_task", "body", "events", "has_begun", "request", "websocket")
 
     def __init__(self, line: Line, head: RequestHead) -> None:
         self._line = line
@@ -94,7 +94,31 @@ class Exchange:
         self.request = Request(head, body=self.body, client=line.client, scheme=line.context.scheme)
         self.events: EventStream | None = None
         self.websocket: WebSocket | None = None
-        self.task: asyncio.Task[None] = start_task(self._serve(), line.runtime.loop)
+        self._task: asyncio.Task[None] | None = None
+        self.has_begun = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the answer is complete, or will never be."""
+        return self._task is not None and self._task.done()
+
+    def begin(self) -> None:
+        """Answer the request; it may have been answered when this returns."""
+        self.has_begun = True
+        self._task = start_task(self._serve(), self._line.runtime.loop)
+
+    @property
+    def _running(self) -> asyncio.Task[Any]:
+        """The task that answers: the current one as long as its first step lasts."""
+        task = self._task or asyncio.current_task()
+        if task is None:
+            raise LocalProtocolError("the request is not being answered")
+        return task
+
+    def cancel(self, message: str) -> None:
+        """Cancel the task that answers."""
+        if self.has_begun:
+            self._running.cancel(message)
 
     def _make_body(self, head: RequestHead) -> Body:
         limits = self._line.runtime.limits
@@ -124,7 +148,7 @@ class Exchange:
             self.websocket.connection_lost(error)
         elif self.events is not None:
             self.events.connection_lost()
-            self.task.cancel("the client has disconnected")
+            self.cancel("the client has disconnected")
 
     # -- the answer ----------------------------------------------------------------------------------------------------
 
@@ -252,8 +276,8 @@ class Exchange:
 
     def _open_websocket(self, response: Upgrade) -> WebSocketRun:
         ws = self.websocket = open_websocket(self, self.request, response, origins=self._context.origins)
-        self._context.websockets[ws] = self.task
-        return WebSocketRun(ws, response.route, self.task)
+        self._context.websockets[ws] = self._running
+        return WebSocketRun(ws, response.route, self._running)
 
     def switch(self, ws: WebSocket, headers: Headers) -> bytes:
         """Answer 101, and let the stream's bytes come to the WebSocket from now on."""

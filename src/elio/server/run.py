@@ -17,7 +17,6 @@ from types import FrameType
 
 from ..errors import ConfigurationError
 from ..limits import Limits
-from ..net.heap import keep_freed_memory
 from ..net.tls import TLS
 from .router import Router
 from .server import Server
@@ -58,9 +57,6 @@ def run(
     It also returns when the server was closed otherwise, by a handler for example. In another thread than the main one
     signals are not seen, and that is the only way.
 
-    On Linux the process keeps up to 32 MiB of freed memory for the next messages, unless the environment has settings
-    of its own for that (``MALLOC_...``).
-
     Args:
         router: the routes.
         host: and what follows up to ``allowed_hosts``: see :class:`elio.Server`.
@@ -92,7 +88,6 @@ def run(
         origins=origins,
         allowed_hosts=allowed_hosts,
     )
-    keep_freed_memory()
     with _signals() as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(server, stop, grace, on_start or _announce))
 
