@@ -3,8 +3,8 @@
     python benchmarks/bench_client.py [--rounds N] [--clients elio,websockets]
 
 Each measurement is a process of its own; the clients take turns in rounds. 1 and 100 connections with one message of 32
-bytes in flight on each, and messages of 1 MiB back and forth. No compression. ``elio-kept`` is a program that has called
-``elio.net.heap.keep_freed_memory()``, as ``elio.run`` does for servers.
+bytes in flight on each, and messages of 1 MiB back and forth. No compression. ``elio-kept`` is a program that has
+called ``elio.net.heap.keep_freed_memory()``, as ``elio.run`` does for servers.
 """
 
 from __future__ import annotations
