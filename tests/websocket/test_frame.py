@@ -486,3 +486,19 @@ def test_what_is_encoded_is_decoded() -> None:
         encoded = encode_frame(1, payload, fin=False, masking_key=key)
         assert encoded[-len(payload) :] == xor(payload, key) or not payload
         assert decode(FrameDecoder(masked=True), [encoded]) == [Frame(0x01, payload)]
+
+
+def test_what_has_come_out_is_let_go() -> None:
+    decoder = FrameDecoder(masked=False)
+    decoder.feed(b"\x82\x05hello\x82\x05he")
+    assert decoder.next_part()
+    decoder.release()
+    assert decoder.waiting_size == 4
+    assert decoder.next_part()
+    assert decoder.payload == b"he"
+    decoder.release()
+    assert decoder.waiting_size == 0
+    assert decoder.payload == b""
+    decoder.feed(b"llo")
+    assert decoder.next_part()
+    assert decoder.payload == b"llo"
