@@ -3,8 +3,7 @@
     python benchmarks/bench_client.py [--rounds N] [--clients elio,websockets]
 
 Each measurement is a process of its own; the clients take turns in rounds. 1 and 100 connections with one message of 32
-bytes in flight on each, and messages of 1 MiB back and forth. No compression. ``elio-kept`` is a program that has
-called ``elio.net.heap.keep_freed_memory()``, as ``elio.run`` does for servers.
+bytes in flight on each, and messages of 1 MiB back and forth. No compression.
 """
 
 from __future__ import annotations
@@ -59,7 +58,6 @@ def picows_client() -> AbstractAsyncContextManager[Any]:
 CLIENTS: dict[str, tuple[Callable[[], AbstractAsyncContextManager[Any]], bool]] = {
     "elio": (elio_client, True),
     "elio-asyncio": (elio_client, False),
-    "elio-kept": (elio_client, True),
     "picows-ws": (picows_client, True),
     "websockets": (websockets_client, True),
     "aiohttp": (websockets_client, True),
@@ -111,10 +109,6 @@ async def talk(name: str, message: bytes, connections: int, count: int) -> float
 
 def child(name: str, case: str) -> None:
     connections, size, count = CASES[case]
-    if name == "elio-kept":
-        from elio.net.heap import keep_freed_memory
-
-        keep_freed_memory()
     factory = None
     if CLIENTS[name][1]:
         import uvloop

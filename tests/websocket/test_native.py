@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import platform
 import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -263,3 +266,36 @@ def test_parts_outside_of_the_source_are_refused() -> None:
         MessageBuffer(False).write_part(b"abc", 0, 3, b"k", 0)
     with pytest.raises(OverflowError):
         MessageBuffer(False).write_part(b"abc", 0, 3, KEY, -1)
+
+
+COUNT_FAULTS = """
+import resource
+from elio.websocket.connection import Connection, Role
+
+part = bytes(250_000)
+frame = b"\\x82\\x7f" + (1_000_000).to_bytes(8, "big")
+
+def message(connection):
+    connection.receive_data(frame)
+    for _ in range(3):
+        connection.receive_data(part)
+    (message,) = connection.receive_data(part)
+    assert len(message) == 1_000_000
+
+connection = Connection(Role.CLIENT)
+for _ in range(5):
+    message(connection)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    message(connection)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about the C library of Linux")
+def test_memory_of_large_messages_is_used_again_without_page_faults() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_FAULTS], capture_output=True, text=True, check=True, timeout=60, env=environment
+    )
+    assert int(done.stdout) < 500  # 250 for each message otherwise

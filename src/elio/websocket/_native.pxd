@@ -23,6 +23,10 @@ cdef extern from "_kernels.h" nogil:
     int elio_mask_by(int path, unsigned char *dst, const unsigned char *src, size_t n, uint32_t key)
 
 
+cdef extern from "_heap.h" nogil:
+    void elio_prime_heap(size_t size)
+
+
 cdef class MessageBuffer:
     cdef PyObject *_held
     cdef Py_ssize_t _room

@@ -93,6 +93,7 @@ cdef class MessageBuffer:
             # All that is announced, if four times what has arrived is enough for it: it is not written to before it
             # comes, and making a large block longer can mean a new one each time. Otherwise as much as has arrived.
             wanted += <Py_ssize_t> (rest if rest >> 2 <= more else more)
+            elio_prime_heap(<size_t> wanted)
             if not rest:  # many small fragments need some room in any case
                 wanted = max(wanted, self._room + (self._room >> 2), 64)
             if self._held is NULL:

@@ -6,7 +6,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from elio.websocket._native cimport elio_load_key, elio_mask
+from elio.websocket._native cimport elio_load_key, elio_mask, elio_prime_heap
 
 
 cdef extern from "Python.h":
@@ -76,6 +76,7 @@ cdef inline bytes _framed(unsigned char head, const unsigned char *data, Py_ssiz
             raise ValueError(f"masking key of {PyBytes_GET_SIZE(key)} bytes, must be 4")
         word = elio_load_key(<const unsigned char *> PyBytes_AS_STRING(key), 0)
         start += 4
+    elio_prime_heap(<size_t> size)
     cdef bytes frame = PyBytes_FromStringAndSize(NULL, start + size)
     cdef unsigned char *out = <unsigned char *> PyBytes_AS_STRING(frame)
     _write_header(out, head, 0 if key is None else 0x80, size)
