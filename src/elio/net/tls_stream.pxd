@@ -22,7 +22,6 @@ cdef class TlsRuntime:
     cdef readonly double handshake_timeout
 
 
-@cython.final
 @cython.auto_pickle(False)
 cdef class TlsStream(Sink):
     cdef TlsRuntime _shared
