@@ -8,7 +8,7 @@
 
 ``fuzzing/corpus`` has inputs that reach different places; a run begins with them and with what earlier ones kept in
 ``.cache/fuzzing``. An input that fails is written to a file there, and that file's path behind the command runs it
-alone. To renew the corpus: ``python fuzzing/fuzz_x.py -merge=1 fuzzing/corpus/x .cache/fuzzing/x``.
+alone. To keep what a run has found, copy its small files into the corpus.
 
 A fuzzer imports this module before the package. Fuzzing runs the Python twins, since atheris sees into Python only;
 replaying runs whatever is built.

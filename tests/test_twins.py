@@ -15,7 +15,8 @@ from elio import _twins
 
 SOURCE = Path(_twins.__file__).parent.parent
 SUFFIXES = tuple(importlib.machinery.EXTENSION_SUFFIXES)
-LIBRARIES = sorted(path for path in SOURCE.rglob("*") if path.name.endswith(SUFFIXES))
+# Those of this Python: libraries for other versions may lie beside them, and one of the suffixes is a plain ".so".
+LIBRARIES = sorted(path for path in SOURCE.rglob("*.*") if path.name.removeprefix(path.name.split(".")[0]) in SUFFIXES)
 EXAMPLE = "elio.websocket._native"
 
 

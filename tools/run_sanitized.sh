@@ -26,8 +26,9 @@ copy_tree() {
 }
 
 build() {
+    # Without optimization: compiling takes a third of the time, running not much more.
     local flags="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
-    (cd "$copy" && ELIO_BUILD_NATIVE=1 CFLAGS="-O1 -g -fno-omit-frame-pointer $flags" LDFLAGS="$flags" \
+    (cd "$copy" && ELIO_BUILD_NATIVE=1 CFLAGS="-O0 -g1 $flags" LDFLAGS="$flags" \
         "$python" setup.py --quiet build_ext --inplace)
 }
 

@@ -275,6 +275,19 @@ async def test_what_is_written_is_read(make: Make, size: int) -> None:
     assert pair.raw.high == 1000
 
 
+@pytest.mark.parametrize("sizes", [[], [0], [10, 65536], [16384, 1, 0, 300_000], [65536, 65536]])
+async def test_pieces_are_read_one_behind_the_other(make: Make, sizes: list[int]) -> None:
+    pair = make()
+    parts = [random.Random(size).randbytes(size) for size in sizes]
+    pair.received()
+    pair.stream.writelines(parts)
+    assert bool(pair.raw.writes) == any(sizes)
+    assert pair.received() == b"".join(parts)
+    pair.stream.abort()
+    pair.stream.writelines(parts)
+    assert not pair.raw.writes
+
+
 async def test_a_damaged_record_ends_the_stream_with_its_reason(make: Make) -> None:
     pair = make()
     record = bytearray(pair.sent(b"hello"))

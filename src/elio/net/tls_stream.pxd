@@ -2,9 +2,12 @@
 
 cimport cython
 
+from elio.net.outlet cimport Sink
+
 cdef Py_ssize_t _RECORD
 cdef Py_ssize_t _PIECE
 cdef Py_ssize_t _BUFFER
+cdef Py_ssize_t _OUT
 cdef int _HANDSHAKE
 cdef int _OPEN
 cdef int _CLOSING
@@ -19,9 +22,8 @@ cdef class TlsRuntime:
     cdef readonly double handshake_timeout
 
 
-@cython.final
 @cython.auto_pickle(False)
-cdef class TlsStream:
+cdef class TlsStream(Sink):
     cdef TlsRuntime _shared
     cdef object _error
     cdef object _incoming
@@ -46,7 +48,9 @@ cdef class TlsStream:
     @cython.locals(count=Py_ssize_t, size=Py_ssize_t)
     cdef _read(self)
     cdef _end_of_input(self)
-    cdef _write_pieces(self, view)
+    cpdef write(self, data)
+    @cython.locals(start=Py_ssize_t, size=Py_ssize_t)
+    cdef _write_pieces(self, list_of_data)
     cdef _send_out(self)
     cdef _end_output(self)
     cdef _drop(self)

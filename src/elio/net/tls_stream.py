@@ -13,7 +13,10 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from collections.abc import Iterable
 from typing import Any, Final
+
+from .outlet import Sink
 
 __all__ = ["TlsRuntime", "TlsStream"]
 
@@ -23,7 +26,10 @@ _RECORD: Final = 16_384
 """Bytes of plaintext that one record has at most (RFC 8446 5.1)."""
 
 _PIECE: Final = 5 * (_RECORD + 256 + 5)
-"""Bytes that OpenSSL is given at a time, and makes at a time: the buffers of a connection grow to that and stay."""
+"""Bytes of ciphertext that OpenSSL is given at a time: its buffer for a connection grows to that and stays."""
+
+_OUT: Final = 4 * _RECORD
+"""Bytes of plaintext that OpenSSL is given at a time: its buffer for a connection grows to twice that at most."""
 
 _BUFFER: Final = 8 * _RECORD
 """Bytes of plaintext that the receiver is told at a time."""
@@ -55,7 +61,7 @@ class TlsRuntime:
         self.buffer = memoryview(bytearray(_BUFFER))
 
 
-class TlsStream:
+class TlsStream(Sink):
     """One connection.
 
     Args:
@@ -294,17 +300,33 @@ class TlsStream:
                 self._tls.write(data)
                 self._stream.write(self._outgoing.read())
             else:
-                self._write_pieces(memoryview(data))
+                self._write_pieces((data,))
         except ssl.SSLError as error:
             self._fail("stream", error)
 
-    def _write_pieces(self, view: memoryview) -> None:
+    def writelines(self, list_of_data: Iterable[bytes]) -> None:
+        """Write several pieces, one behind the other."""
+        if self._state != _OPEN:
+            return
+        try:
+            self._write_pieces(list_of_data)
+        except ssl.SSLError as error:
+            self._fail("stream", error)
+
+    def _write_pieces(self, list_of_data: Iterable[bytes]) -> None:
+        outgoing = self._outgoing
         pieces = []
-        while len(view):
-            view = view[self._tls.write(view) :]  # a record
-            if not len(view) or self._outgoing.pending > _PIECE - _RECORD:
-                pieces.append(self._outgoing.read())
-        self._stream.writelines(pieces)
+        for data in list_of_data:
+            view = memoryview(data)
+            size = len(view)
+            for start in range(0, size, _OUT):
+                self._tls.write(view[start : start + _OUT])
+                if outgoing.pending >= _OUT:
+                    pieces.append(outgoing.read())
+        if outgoing.pending:
+            pieces.append(outgoing.read())
+        if pieces:
+            self._stream.writelines(pieces)
 
     def _send_out(self) -> None:
         """Send what OpenSSL has made, unless our end is out already: nothing may follow it."""

@@ -92,10 +92,7 @@ class FrameDecoder:
     Args:
         masked: whether the peer masks: True on a server, False on a client (RFC 6455 5.1).
         rsv1: whether permessage-deflate was negotiated.
-        max_message_size: bytes of one message; None for no limit.
-
-    Raises:
-        ConfigurationError: the limit is negative, or more than any frame can announce.
+        max_message_size: bytes of one message; None for no limit. ``ConfigurationError`` if no frame can have so many.
 
     Attributes:
         part: ``WHOLE``, or what of its frame the part has: ``STARTS``, ``ENDS`` or neither (0).
