@@ -232,6 +232,8 @@ cdef class SocketStream(Pollable):
         self._readable = True
         if not self._left_over:
             self._go_on()
+            if self._set._read:
+                self._set._hand_over()
 
     def take_back(self):
         if self._lent:
