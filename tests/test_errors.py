@@ -27,8 +27,11 @@ from elio.errors import (
     LimitExceeded,
     LocalProtocolError,
     MessageTooBig,
+    ModelError,
     RemoteProtocolError,
     StreamClosed,
+    StreamStalled,
+    StreamTruncated,
     connection_closed,
 )
 
@@ -46,6 +49,9 @@ EXAMPLES = [
     ConnectionClosedOK(1001, "bye", by_peer=True),
     ConnectionClosedError(1006, detail="no close frame"),
     StreamClosed("text"),
+    StreamTruncated("text", events=3, last_event_id="7"),
+    StreamStalled(what="byte", seconds=1.5, events=3, last_event_id="7"),
+    ModelError("text", kind="overloaded_error"),
     ClientDisconnected(5),
     ConcurrencyError("text"),
     HTTPError(404, "no such thing", headers=[("A", "1")]),

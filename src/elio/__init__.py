@@ -4,7 +4,9 @@ from . import _twins
 
 _twins.choose()
 
+from .client import sync as sync  # noqa: E402
 from .client.backoff import Change, ConnectionState, Reconnect, is_fatal  # noqa: E402
+from .client.event_source import EventSource  # noqa: E402
 from .client.websocket import connect  # noqa: E402
 from .errors import (  # noqa: E402
     ClientDisconnected,
@@ -23,8 +25,11 @@ from .errors import (  # noqa: E402
     LimitExceeded,
     LocalProtocolError,
     MessageTooBig,
+    ModelError,
     RemoteProtocolError,
     StreamClosed,
+    StreamStalled,
+    StreamTruncated,
 )
 from .event_stream import EventStream  # noqa: E402
 from .fan_out import broadcast  # noqa: E402
@@ -55,6 +60,7 @@ __all__ = [
     "DeflateOptions",
     "ElioError",
     "Event",
+    "EventSource",
     "EventStream",
     "EventTooBig",
     "HTTPError",
@@ -66,6 +72,7 @@ __all__ = [
     "Limits",
     "LocalProtocolError",
     "MessageTooBig",
+    "ModelError",
     "Opcode",
     "Reconnect",
     "RemoteProtocolError",
@@ -74,6 +81,8 @@ __all__ = [
     "Router",
     "Server",
     "StreamClosed",
+    "StreamStalled",
+    "StreamTruncated",
     "WebSocket",
     "__version__",
     "broadcast",

@@ -1,4 +1,4 @@
-"""Gives ``Receive`` the slot through which tasks get a value without an exception that carries it (the type slot am_send).
+"""Gives ``Steps`` the slot through which tasks get a value without an exception that carries it (the type slot am_send).
 
 A value that comes back as ``StopIteration(value)`` costs as much as the rest of a small message.
 """
@@ -6,8 +6,7 @@ A value that comes back as ``StopIteration(value)`` costs as much as the rest of
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
-from elio.net.ready cimport Wakeup
-from elio.wire cimport Receive
+from elio.net.ready cimport Steps, Wakeup
 
 
 cdef extern from "Python.h":
@@ -23,16 +22,16 @@ cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject *)
 
 
-cdef PySendResult _send(PyObject *receive, PyObject *value, PyObject **result) except PYGEN_ERROR:
+cdef PySendResult _send(PyObject *steps, PyObject *value, PyObject **result) except PYGEN_ERROR:
     result[0] = NULL
-    stepped = (<Receive> receive).step()
+    stepped = (<Steps> steps).step()
     Py_INCREF(stepped)
     result[0] = <PyObject *> stepped
     return PYGEN_NEXT if type(stepped) is Wakeup else PYGEN_RETURN
 
 
 cdef _install():
-    cdef PyTypeObject *kind = <PyTypeObject *> Receive
+    cdef PyTypeObject *kind = <PyTypeObject *> Steps
     kind.tp_as_async.am_send = _send
     PyType_Modified(kind)
 

@@ -40,6 +40,10 @@ TWINS: Final = (
     "elio.event_stream",
     "elio.fan_out",
     "elio.server.connection",
+    "elio.client.feed",
+    "elio.client.event_body",
+    "elio.client.event_source",
+    "elio.client.sync",
 )
 """Python files that are also compiled, where their `.pxd` exists."""
 

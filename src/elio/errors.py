@@ -14,7 +14,10 @@ The tree, by fault first::
     ├── ConnectionClosed           the connection has ended
     │   ├── ConnectionClosedOK     ... with 1000, 1001 or a close frame without a code
     │   └── ConnectionClosedError  ... in any other way
-    ├── StreamClosed               the reader of an event stream has gone
+    ├── StreamClosed               an event stream has ended: nothing more can be sent, or received
+    ├── StreamTruncated            an event stream ended before it was complete, and cannot go on
+    │   └── StreamStalled          ... since no byte, or no event, came for too long
+    ├── ModelError                 a language model says in its stream that it failed
     ├── ClientDisconnected         the client left before its request body was complete
     ├── ConcurrencyError           two tasks did at once what only one may do
     ├── HTTPError                  an HTTP status to answer with, raised by a handler
@@ -47,8 +50,11 @@ __all__ = [
     "LimitExceeded",
     "LocalProtocolError",
     "MessageTooBig",
+    "ModelError",
     "RemoteProtocolError",
     "StreamClosed",
+    "StreamStalled",
+    "StreamTruncated",
 ]
 
 _OK_CODES: Final = (1000, 1001, 1005)
@@ -220,7 +226,51 @@ def connection_closed(code: int, reason: str = "", *, by_peer: bool = False, det
 
 
 class StreamClosed(ElioError):
-    """The reader of an event stream has gone, or the stream was closed; nothing more can be sent."""
+    """An event stream has ended.
+
+    On the server its reader has gone, or it was closed: nothing more can be sent. At the client it ended as it should:
+    nothing more can be received.
+    """
+
+
+class StreamTruncated(ElioError):
+    """An event stream ended before it was complete, and cannot be asked for again. What broke it is the ``__cause__``.
+
+    Attributes:
+        events: how many events had come.
+        last_event_id: the last event ID, "" if there was none.
+    """
+
+    def __init__(self, message: str, *, events: int = 0, last_event_id: str = "") -> None:
+        super().__init__(message)
+        self.events = events
+        self.last_event_id = last_event_id
+
+
+class StreamStalled(StreamTruncated):
+    """No byte of an event stream came within ``liveness_timeout``, or no event within ``progress_timeout``.
+
+    Attributes:
+        what: "byte" or "event".
+        seconds: for how long none came.
+    """
+
+    def __init__(self, *, what: str, seconds: float, events: int = 0, last_event_id: str = "") -> None:
+        super().__init__(f"no {what} within {seconds:g} seconds", events=events, last_event_id=last_event_id)
+        self.what = what
+        self.seconds = seconds
+
+
+class ModelError(ElioError):
+    """A language model, or the server before it, says in its event stream that it failed.
+
+    Attributes:
+        kind: what it calls the failure, such as ``overloaded_error``.
+    """
+
+    def __init__(self, message: str, *, kind: str = "") -> None:
+        super().__init__(f"{kind}: {message}" if kind else message)
+        self.kind = kind
 
 
 class ClientDisconnected(ElioError):

@@ -107,6 +107,12 @@ class Limits:
     # -- event streams
     max_event_size: int | None = 1 * MIB
     """Bytes of one line or of the data of one event, as they arrive, that a client accepts."""
+    response_timeout: float | None = 60.0
+    """From the start of an attempt to the head of the answer; a model may think for a while before it answers."""
+    liveness_timeout: float | None = 90.0
+    """Silence (no byte, no comment) after which a client gives a stream up: servers send comments within 60 s."""
+    progress_timeout: float | None = 300.0
+    """Time without an event, whatever else comes, after which a client gives a stream up: comments are no progress."""
     keep_alive_interval: float | None = 15.0
     """An event stream on which nothing was sent for so long gets a comment line, so that proxies keep it open."""
 

@@ -3,7 +3,7 @@
 cimport cython
 
 from elio.net.outlet cimport Outlet
-from elio.net.ready cimport Wakeup
+from elio.net.ready cimport Steps, Wakeup
 from elio.websocket.connection cimport Connection
 
 cdef int _BURSTS
@@ -13,13 +13,11 @@ cdef class Wire(Outlet)
 
 
 
-@cython.freelist(64)
-cdef class Receive:
-    cdef Wire _wire
-    cdef Wakeup _wakeup
-    cdef bint _iterating
-
+cdef class Receive(Steps):
+    @cython.locals(wire=Wire)
     cdef step(self)
+    @cython.locals(wire=Wire)
+    cpdef close(self)
 
 
 cdef class Wire(Outlet):

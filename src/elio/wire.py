@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from os import urandom
 from time import perf_counter
-from types import TracebackType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from .errors import (
     ConcurrencyError,
@@ -23,7 +22,7 @@ from .errors import (
     connection_closed,
 )
 from .net.outlet import Outlet
-from .net.ready import Wakeup, running_task
+from .net.ready import Steps, Wakeup, running_task
 from .net.runtime import Runtime
 from .net.stream import Stream
 from .websocket.codes import CloseCode
@@ -39,14 +38,10 @@ _LINGER: Final = 1.0
 """Seconds for which input is still taken (and dropped) after a failure: a reset must not overtake our close frame."""
 
 
-class Receive:
-    """One ``receive`` of one task, as a coroutine cut down to what that needs. :meth:`Wire._begin` makes it."""
+class Receive(Steps):
+    """One ``receive`` of one task. :meth:`Wire._begin` makes it."""
 
-    __slots__ = ("_iterating", "_wakeup", "_wire")
-
-    _iterating: bool
-    _wakeup: Wakeup | None
-    _wire: Wire
+    __slots__ = ()
 
     def step(self) -> Any:
         """The message, or what the task has to wait for.
@@ -55,7 +50,7 @@ class Receive:
             ConnectionClosed: there will be none.
             CancelledError: the wait was cancelled.
         """
-        wire = self._wire
+        wire = self._source
         wakeup = self._wakeup
         if wakeup is not None:
             if not wakeup.is_done:
@@ -75,37 +70,12 @@ class Receive:
             return wakeup
         return message
 
-    def __await__(self) -> Receive:
-        return self
-
-    def __iter__(self) -> Receive:
-        return self
-
-    def __next__(self) -> Wakeup:
-        result = self.step()
-        if isinstance(result, Wakeup):
-            return result
-        raise StopIteration(result)
-
-    def send(self, value: object) -> Wakeup:
-        """Part of the interface of coroutines."""
-        return self.__next__()
-
-    def throw(self, kind: Any, value: object = None, traceback: TracebackType | None = None) -> NoReturn:
-        """Part of the interface of coroutines: the waiting task gets an exception instead, such as its cancellation."""
-        self.close()
-        if isinstance(kind, BaseException):
-            raise kind
-        raise value if isinstance(value, BaseException) else kind()
-
     def close(self) -> None:
         """Wait no more. A message that was on its way to the task stays the next one."""
+        wire = self._source
         wakeup, self._wakeup = self._wakeup, None
         if wakeup is not None:
-            self._wire._abandon(wakeup)
-
-
-Coroutine.register(Receive)
+            wire._abandon(wakeup)
 
 
 class Wire(Outlet):
@@ -178,7 +148,7 @@ class Wire(Outlet):
             iterating: whether an agreed end is the end of an iteration instead of an exception.
         """
         receive = Receive.__new__(Receive)
-        receive._wire = self
+        receive._source = self
         receive._wakeup = None
         receive._iterating = iterating
         return receive

@@ -19,7 +19,7 @@ from support.processes import EXAMPLES, example, run
 from support.raw import DEADLINE
 
 SERVERS = ["websocket_server", "sse_server", "demo"]
-CLIENTS = ["websocket_client"]
+CLIENTS = ["sse_client", "websocket_client"]
 QUICK = 3.0
 """Seconds that a stop may take on a busy machine when nobody is connected."""
 
@@ -201,3 +201,37 @@ def test_what_goes_wrong_is_one_sentence_and_status_1(url: str, told: str) -> No
         assert program.wait() == 1
         assert told in program.errors
         assert program.errors.count("\n") == 1
+
+
+# -- the reader of event streams ---------------------------------------------------------------------------------------
+
+
+async def read(*options: str, server_options: tuple[str, ...] = ("--interval", "0.01")) -> tuple[int, list[str], str]:
+    """Status, lines and errors of the reader of the running example server."""
+    with example("sse_server", "0", *server_options) as server:
+        url = f"http://127.0.0.1:{server.port()}/events"
+        reader = str(EXAMPLES / "sse_client.py")
+        done = await run(sys.executable, reader, *options, url, environment={"PYTHONPATH": str(ROOT / "src")})
+        return done.status, done.output.decode().splitlines(), done.errors
+
+
+@pytest.mark.parametrize(
+    ("option", "count"),
+    [([], 20), (["--demo"], 20), (["-s"], 5), (["--simple"], 5), (["-r"], 30), (["--reconnect"], 30)],
+)
+async def test_the_reader_prints_so_many_events(option: list[str], count: int) -> None:
+    status, lines, errors = await read(*option)
+    assert (status, errors) == (0, "-- connecting\n-- open\n-- closed\n")
+    heads = [line for line in lines if line.startswith("[Event #")]
+    assert heads[0] == "[Event #  1] type=heartbeat id=1"
+    assert heads[3] == "[Event #  4] type=message id=4"
+    assert len(heads) == count
+    assert lines[-1] == f"{count} events"
+
+
+def test_the_reader_tells_what_goes_wrong_in_one_sentence() -> None:
+    with example("sse_client", "--simple", "http://127.0.0.1:1/") as program:
+        assert program.wait() == 1
+        *steps, told = program.errors.splitlines()
+        assert steps == ["-- connecting", "-- closed"]
+        assert told == "sse_client: cannot connect to 127.0.0.1:1: Connection refused"

@@ -664,3 +664,42 @@ async def test_the_socket_can_be_asked_for_options(engine: Engine) -> None:
     await recorder.until_told("lost")
     await engine.turns()
     assert sock.fileno() == -1
+
+
+# -- lending -----------------------------------------------------------------------------------------------------------
+
+
+@reactor_only
+async def test_a_lent_stream_is_served_by_the_caller_until_it_is_taken_back(engine: Engine) -> None:
+    recorder = Recorder()
+    stream, peer = await engine.pair(recorder)
+    fd = stream.lend()
+    assert fd >= 0
+    assert stream.lend() == fd
+    await engine.send(peer, b"one")
+    await asyncio.sleep(0.02)
+    assert recorder.data == b""
+    stream.serve()
+    assert recorder.data == b"one"
+    stream.serve()  # there is nothing more
+    await engine.send(peer, b"two")
+    stream.take_back()
+    stream.take_back()
+    await recorder.until_received(6)
+    assert recorder.data == b"onetwo"
+
+
+@reactor_only
+async def test_a_stream_is_not_lent_while_the_loop_is_needed(engine: Engine) -> None:
+    recorder = Recorder()
+    stream, _peer = await engine.pair(recorder)
+    stream.pause_reading()
+    assert stream.lend() == -1
+    stream.resume_reading()
+    assert stream.lend() >= 0
+    stream.write(noise(LARGE))
+    assert stream.get_write_buffer_size() > 0
+    assert stream.lend() == -1
+    stream.abort()
+    await recorder.until_told("lost")
+    assert stream.lend() == -1

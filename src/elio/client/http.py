@@ -38,6 +38,9 @@ __all__ = ["BodyConsumer", "ClientResponse", "open_response"]
 
 _NO_HEADERS: Final = Headers()
 
+_PIECE: Final = 32 * 1024
+"""Bytes of a read that are handled in one go: what is made of them fits into the cache, and into memory just freed."""
+
 
 class BodyConsumer(Protocol):
     """Who takes a body."""
@@ -60,6 +63,7 @@ async def open_response(
     route: Route,
     limits: Limits,
     timeout: float | None,
+    connect_timeout: float | None = None,
     max_redirects: int,
     secrets: Iterable[str] = (),
     each_time: Callable[[], HeadersLike] | None = None,
@@ -74,6 +78,7 @@ async def open_response(
         route: how servers are reached.
         limits: the bounds of heads.
         timeout: seconds for all of it, connecting included; ``None`` for no bound.
+        connect_timeout: seconds for each connection alone: name, TCP, TLS, proxy.
         max_redirects: redirects to follow.
         secrets: names of headers that no other origin gets to see.
         each_time: further headers, made anew for every server that is asked.
@@ -86,17 +91,19 @@ async def open_response(
     request = ClientRequest.make(method, url, headers, body, secrets=secrets, each_time=each_time)
     try:
         async with asyncio.timeout(timeout) as deadline:
-            return await _follow(request, route, limits, max_redirects)
+            return await _follow(request, route, limits, max_redirects, connect_timeout)
     except TimeoutError as error:
         if not deadline.expired():
             raise
         raise ConnectError(f"no answer of {url} within {timeout:g} seconds", timed_out=True) from error
 
 
-async def _follow(request: ClientRequest, route: Route, limits: Limits, max_redirects: int) -> ClientResponse:
+async def _follow(
+    request: ClientRequest, route: Route, limits: Limits, max_redirects: int, connect_timeout: float | None
+) -> ClientResponse:
     history: list[URL] = []
     while True:
-        response = await _exchange(request, route, limits)
+        response = await _exchange(request, route, limits, connect_timeout)
         response.history = tuple(history)
         if not is_redirect(response.status, response.headers):
             return response
@@ -117,7 +124,9 @@ async def _follow(request: ClientRequest, route: Route, limits: Limits, max_redi
         request = next_request
 
 
-async def _exchange(request: ClientRequest, route: Route, limits: Limits) -> ClientResponse:
+async def _exchange(
+    request: ClientRequest, route: Route, limits: Limits, connect_timeout: float | None
+) -> ClientResponse:
     http = ClientConnection(limits, max_body_size=None)
     headers = request.wire_headers()
     url = request.url
@@ -130,13 +139,23 @@ async def _exchange(request: ClientRequest, route: Route, limits: Limits) -> Cli
     http.send_request(request.method, target, headers, request.body)
     response = ClientResponse(http, url)
     try:
-        stream = await open_stream(url, response, route)
+        stream = await _connect(url, response, route, connect_timeout)
         stream.write(http.data_to_send())
         await response.wait_head()
     except BaseException:
         response.abort()
         raise
     return response
+
+
+async def _connect(url: URL, response: ClientResponse, route: Route, timeout: float | None) -> Stream:
+    try:
+        async with asyncio.timeout(timeout) as deadline:
+            return await open_stream(url, response, route)
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise ConnectError(f"no connection to {url} within {timeout:g} seconds", timed_out=True) from error
 
 
 class ClientResponse:
@@ -291,7 +310,8 @@ class ClientResponse:
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the server."""
-        self._handle(self._http.receive_data(data))
+        for start in range(0, len(data), _PIECE):
+            self._handle(self._http.receive_data(data[start : start + _PIECE]))
 
     def eof_received(self) -> bool:
         """The server sends nothing more."""

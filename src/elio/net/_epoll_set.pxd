@@ -23,6 +23,7 @@ cdef extern from "_epoll.h" nogil:
 
     const uint32_t EPOLLIN
     const uint32_t EPOLLOUT
+    const uint32_t EPOLLET
     const uint32_t ELIO_CONNECTION
     const uint32_t ELIO_NOT_DRAINED
     const uint32_t ELIO_WRITABLE

@@ -24,6 +24,7 @@ cdef class SocketStream(Pollable):
     cdef unsigned char _writable
     cdef unsigned char _armed
     cdef unsigned char _deferred
+    cdef unsigned char _lent
     cdef unsigned char _reading_paused
     cdef unsigned char _writing_paused
     cdef unsigned char _at_end

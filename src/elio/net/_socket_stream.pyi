@@ -61,6 +61,21 @@ class SocketStream(Pollable):
     def resume_reading(self) -> None:
         """Go on telling it, from the next turn on."""
 
+    def lend(self) -> int:
+        """Let the caller wait for input on the descriptor, and call :meth:`serve` then, instead of the loop.
+
+        Whoever calls it, here or in another thread, must keep the loop from running meanwhile.
+
+        Returns:
+            The descriptor; -1 if the loop has to do it now, since reading is paused, bytes wait or the end has come.
+        """
+
+    def serve(self) -> None:
+        """Read once, and tell the receiver: there may be input."""
+
+    def take_back(self) -> None:
+        """Let the loop wait for input again; nothing happens if it does."""
+
     def get_write_buffer_size(self) -> int:
         """Bytes written and not yet taken by the system."""
 

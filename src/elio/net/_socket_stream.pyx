@@ -21,6 +21,7 @@ from elio.net._epoll_set cimport (
     ELIO_WRITABLE,
     EPOLL_CTL_DEL,
     EPOLL_CTL_MOD,
+    EPOLLET,
     EPOLLOUT,
     READ_SIZE,
     EpollSet,
@@ -216,6 +217,30 @@ cdef class SocketStream(Pollable):
         if self._readable or self._incoming is not None:
             self._set._leave(self)
 
+    # -- lending: another thread waits for input, instead of the loop --------------------------------------------------
+
+    def lend(self):
+        if self._closing or self._reading_paused or self._waiting or self._left_over or self._at_end:
+            self.take_back()
+            return -1
+        if not self._lent:
+            self._lent = True
+            elio_watch(self._set._epoll, EPOLL_CTL_MOD, self._fd, self._generation, EPOLLET)
+        return self._fd
+
+    def serve(self):
+        self._readable = True
+        if not self._left_over:
+            self._go_on()
+            if self._set._read:
+                self._set._hand_over()
+
+    def take_back(self):
+        if self._lent:
+            self._lent = False
+            if self._fd >= 0 and not self._armed:
+                elio_watch(self._set._epoll, EPOLL_CTL_MOD, self._fd, self._generation, ELIO_CONNECTION)
+
     # -- writing -------------------------------------------------------------------------------------------------------
 
     cpdef write(self, data):
@@ -289,6 +314,7 @@ cdef class SocketStream(Pollable):
             return 0 if self._waiting < DIRECT else self._write_out()
         if self._waiting and not self._armed:
             self._armed = True
+            self._lent = False
             elio_watch(self._set._epoll, EPOLL_CTL_MOD, self._fd, self._generation, ELIO_CONNECTION | EPOLLOUT)
         return self._pause_writing()
 

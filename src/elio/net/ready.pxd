@@ -22,6 +22,17 @@ cdef class Resumable:
     cpdef resume(self)
 
 
+cdef class Wakeup
+
+
+cdef class Steps:
+    cdef object _source
+    cdef Wakeup _wakeup
+    cdef bint _iterating
+    cdef step(self)
+    cpdef close(self)
+
+
 cdef class Wakeup:
     cdef public bint _asyncio_future_blocking
     cdef object _loop

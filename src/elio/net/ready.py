@@ -1,7 +1,8 @@
 """Awaitables that cost next to nothing.
 
 ``READY`` is done already, and one object serves everybody. ``YIELD`` lets the loop turn once. ``Wakeup`` is a future
-cut down to what a task needs, which can be woken in place: the task runs inside the call that wakes it.
+cut down to what a task needs, which can be woken in place: the task runs inside the call that wakes it. ``Steps`` is a
+coroutine cut down to its steps.
 
 The first two stand in for coroutines (``asyncio.create_task`` takes them too), which is why they have ``send``,
 ``throw`` and ``close``.
@@ -17,7 +18,7 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any, Final, NoReturn, cast
 
-__all__ = ["READY", "YIELD", "Later", "Resumable", "Wakeup", "running_task"]
+__all__ = ["READY", "YIELD", "Later", "Resumable", "Steps", "Wakeup", "running_task"]
 
 running_task: Callable[[AbstractEventLoop], object]
 """The task that runs on a loop, or None."""
@@ -120,7 +121,48 @@ class Later:
             self._inner.close()
 
 
-for _kind in (_Ready, _Yield, Later):
+class Steps:
+    """A coroutine of which only the steps are written: what a task awaits to receive. ``elio._send`` makes it fast.
+
+    Subclasses have the step, and :meth:`close` for a task that does not come back.
+    """
+
+    __slots__ = ("_iterating", "_source", "_wakeup")
+
+    _iterating: bool
+    _source: Any
+    _wakeup: Wakeup | None
+
+    def step(self) -> Any:
+        """The value, or the :class:`Wakeup` that the task has to wait for, which ``_asyncio_future_blocking`` tells."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Part of the interface of coroutines: wait no more."""
+
+    def __await__(self) -> Steps:
+        return self
+
+    def __iter__(self) -> Steps:
+        return self
+
+    def __next__(self) -> Wakeup:
+        result = self.step()
+        if isinstance(result, Wakeup):
+            return result
+        raise StopIteration(result)
+
+    def send(self, value: object) -> Wakeup:
+        """Part of the interface of coroutines."""
+        return self.__next__()
+
+    def throw(self, kind: Any, value: object = None, traceback: TracebackType | None = None) -> NoReturn:
+        """Part of the interface of coroutines: the waiting task gets an exception instead, such as its cancellation."""
+        self.close()
+        _raise(kind, value)
+
+
+for _kind in (_Ready, _Yield, Later, Steps):
     Coroutine.register(_kind)
 
 READY: Final = cast("Coroutine[Any, Any, None]", _Ready())
