@@ -10,13 +10,15 @@ cdef class DirectTask(Resumable):
     cdef readonly bint _must_cancel
     cdef readonly object _coro
     cdef readonly object _exception
-    cdef object _loop
+    cdef readonly object _loop
+    cdef readonly list _callbacks
     cdef object _context
     cdef object _name
     cdef object _message
     cdef object _result
     cdef object _waiter
-    cdef list _callbacks
+    cdef object _traceback
+    cdef object _cancelled_error
     cdef int _cancels
     cdef bint _is_done
     cdef bint _is_cancelled
@@ -30,7 +32,8 @@ cdef class DirectTask(Resumable):
     cdef object _problem_with(self, yielded, blocking)
     cdef int _pass_on_cancellation(self) except -1
     cdef int _return(self, value) except -1
+    cdef int _finish_cancelled(self, error) except -1
     cdef int _finish(self, error) except -1
     cdef int _register(self) except -1
     cdef int _check_done(self) except -1
-    cdef int _complain(self, str message) except -1
+    cdef int _complain(self, dict context) except -1

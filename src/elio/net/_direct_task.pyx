@@ -11,6 +11,7 @@ Not here: a Python form. Without the compiled twins handlers run in ``asyncio.Ta
 
 import asyncio
 import asyncio.tasks
+import sys
 from asyncio import CancelledError, InvalidStateError
 from asyncio.base_tasks import _task_get_stack, _task_print_stack
 from contextvars import copy_context
@@ -34,6 +35,8 @@ cdef extern from "Python.h":
 cdef enum:
     RETURNED = 0  # PYGEN_RETURN
 
+cdef bint UNCANCEL_TAKES_BACK = sys.version_info >= (3, 13)  # what is not told yet, as asyncio's own do
+
 cdef object _enter_task = asyncio.tasks._enter_task
 cdef object _leave_task = asyncio.tasks._leave_task
 cdef object _register_task = asyncio.tasks._register_task
@@ -47,7 +50,7 @@ cdef class DirectTask(Resumable):
     def __init__(self, coro, *, loop, name=None, bint eager=False):
         self._coro = coro
         self._loop = loop
-        self._name = name
+        self._name = None if name is None else str(name)
         self._context = copy_context()
         self._log_destroy_pending = True
         if eager and _current_task(loop) is None:
@@ -58,9 +61,10 @@ cdef class DirectTask(Resumable):
 
     def __del__(self):
         if not self._is_done and self._is_registered and self._log_destroy_pending:
-            self._complain("Task was destroyed but it is pending!")
+            self._complain({"message": "Task was destroyed but it is pending!", "task": self})
         elif self._exception is not None and not self._is_retrieved:
-            self._complain("Task exception was never retrieved")
+            message = "Task exception was never retrieved"
+            self._complain({"message": message, "exception": self._exception, "future": self})
 
     def __repr__(self):
         state = "pending" if not self._is_done else "cancelled" if self._is_cancelled else "finished"
@@ -93,7 +97,8 @@ cdef class DirectTask(Resumable):
     def print_stack(self, *, limit=None, file=None):
         _task_print_stack(self, limit, file)
 
-    # Names that asyncio and anyio look at from outside.
+    # Names that asyncio and anyio look at from outside; `_callbacks`, `_coro`, `_exception`, `_loop` and `_must_cancel`
+    # are such, too.
 
     @property
     def _fut_waiter(self):
@@ -104,12 +109,13 @@ cdef class DirectTask(Resumable):
         return self._message
 
     def _make_cancelled_error(self):
-        if self._is_cancelled and self._exception is not None:
-            return self._exception
-        return _cancelled_error(self._message)
+        """The error that it ended with, for the first who asks: with it go the frames that it has passed through."""
+        error, self._cancelled_error = self._cancelled_error, None
+        return _cancelled_error(self._message) if error is None else error
 
     def cancel(self, msg=None):
         if self._is_done:
+            self._is_retrieved = True
             return False
         self._cancels += 1
         if self._waiter is not None and self._waiter.cancel(msg=msg):
@@ -124,6 +130,8 @@ cdef class DirectTask(Resumable):
     def uncancel(self):
         if self._cancels > 0:
             self._cancels -= 1
+            if self._cancels == 0 and UNCANCEL_TAKES_BACK:
+                self._must_cancel = False
         return self._cancels
 
     # -- the future ----------------------------------------------------------------------------------------------------
@@ -137,15 +145,17 @@ cdef class DirectTask(Resumable):
     def result(self):
         self._check_done()
         self._is_retrieved = True
+        if self._is_cancelled:
+            raise self._make_cancelled_error()
         if self._exception is not None:
-            raise self._exception
+            raise self._exception.with_traceback(self._traceback)
         return self._result
 
     def exception(self):
         self._check_done()
         self._is_retrieved = True
         if self._is_cancelled:
-            raise self._exception
+            raise self._make_cancelled_error()
         return self._exception
 
     def set_result(self, result):
@@ -215,8 +225,7 @@ cdef class DirectTask(Resumable):
         except StopIteration as stop:
             self._return(stop.value)
         except CancelledError as cancelled:
-            self._is_cancelled = True
-            self._finish(cancelled)
+            self._finish_cancelled(cancelled)
         except (KeyboardInterrupt, SystemExit) as failure:
             self._finish(failure)
             raise
@@ -299,14 +308,22 @@ cdef class DirectTask(Resumable):
     cdef int _return(self, value) except -1:
         if self._must_cancel:  # cancelled right before its end
             self._must_cancel = False
-            self._is_cancelled = True
-            return self._finish(_cancelled_error(self._message))
+            return self._finish_cancelled(_cancelled_error(self._message))
         self._result = value
         return self._finish(None)
 
+    cdef int _finish_cancelled(self, error) except -1:
+        self._is_cancelled = True
+        self._message = error.args[0] if error.args else None
+        if self._callbacks:  # if nobody waits, nothing keeps the frames in its traceback
+            self._cancelled_error = error
+        return self._finish(None)
+
     cdef int _finish(self, error) except -1:
-        self._exception = error
-        self._is_retrieved = error is None or self._is_cancelled
+        if error is not None:
+            self._exception = error
+            self._traceback = error.__traceback__
+        self._is_retrieved = error is None
         self._is_done = True
         if self._is_registered:
             _unregister_task(self)
@@ -325,10 +342,7 @@ cdef class DirectTask(Resumable):
             raise InvalidStateError("Result is not set.")
         return 0
 
-    cdef int _complain(self, str message) except -1:
-        context = {"message": message, "task": self}
-        if self._exception is not None:
-            context["exception"] = self._exception
+    cdef int _complain(self, dict context) except -1:
         self._loop.call_exception_handler(context)
         return 0
 
