@@ -47,7 +47,7 @@ TWINS: Final = (
 )
 """Python files that are also compiled, where their `.pxd` exists."""
 
-LINUX: Final = ("elio.net._epoll_set", "elio.net._socket_stream", "elio.net.reactor")
+LINUX: Final = ("elio.net.epoll._epoll_set", "elio.net.epoll._socket_stream", "elio.net.epoll.reactor")
 """Modules over system calls that only Linux has."""
 
 NATIVE: Final = ("elio.websocket._native", "elio._send", "elio.net._direct_task", *LINUX)

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 try:
-    from elio.net.reactor import Reactor
+    from elio.net.epoll.reactor import Reactor
 except ImportError:
     HAS_REACTOR = False
 else:

@@ -8,14 +8,12 @@
 
 When :func:`open_response` returns, nothing of the body is read. Then it is one of
 
-- :meth:`ClientResponse.start`: ``consumer.body_received(data)`` is called from the stream's read callback, at first
-  inside ``start`` with what has come along with the head, and ``consumer.body_ended(error)`` once at its end. Either
-  may pause, abort or close; after the latter two nothing is called any more;
-- :meth:`ClientResponse.read` for a small body;
-- :meth:`ClientResponse.upgrade` after a 101: the stream is the caller's then, paused, with what came behind the head.
+- ``start``: ``consumer.body_received(data)`` is called from the stream's read callback, at first inside ``start`` with
+  what came along with the head, and ``consumer.body_ended(error)`` once at its end;
+- ``read`` for a small body;
+- ``upgrade`` after a 101: the stream is the caller's then, paused, with what came behind the head.
 
-In the end :meth:`ClientResponse.abort` or :meth:`ClientResponse.close`. There is one connection for each exchange. Not
-here: content codings, cookies, a pool.
+There is one connection for each exchange. Not here: content codings, cookies, a pool.
 """
 
 from __future__ import annotations

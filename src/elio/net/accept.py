@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 try:
-    from .reactor import Reactor
+    from .epoll.reactor import Reactor
 except ImportError:
     IS_BUILT = False
 else:

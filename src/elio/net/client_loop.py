@@ -19,7 +19,7 @@ from .stream import Receiver, Stream
 from .timer import CoarseTimer
 
 if TYPE_CHECKING:
-    from .reactor import Reactor
+    from .epoll.reactor import Reactor
 
 __all__ = ["ClientLoop"]
 

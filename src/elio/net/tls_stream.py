@@ -1,10 +1,8 @@
 """A TLS stream over another stream: the side of a server (RFC 8446, RFC 5246).
 
-Below it is whatever carries the bytes, the reactor or a transport of the event loop; it is that stream's receiver.
-Above, it is the stream of its own receiver, which hears of it once the handshake is complete. Plaintext is handed on
-record by record, and ciphertext goes in and out in small pieces, so a connection holds no buffer of its own.
-
-Not here: contexts (:mod:`elio.net.tls`), clients, and the half-closed streams of TLS 1.3: an end of one side is an end.
+It is the receiver of the stream below, and the stream of a receiver of its own, which hears of it once the handshake is
+complete. Data goes through in small pieces, so a connection holds no buffer. Not here: contexts (:mod:`elio.net.tls`),
+clients, and the half-closed streams of TLS 1.3: an end of one side is an end.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from .context import Context
 from .router import Router
 
 if TYPE_CHECKING:
-    from ..net.reactor import Listener, Reactor
+    from ..net.epoll.reactor import Listener, Reactor
 
 __all__ = ["Server"]
 

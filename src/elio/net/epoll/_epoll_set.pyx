@@ -1,8 +1,8 @@
 """The epoll set of the reactor: its turns, its descriptors, the buffer that all streams in it read into.
 
 An event names a descriptor and the generation of what was registered with it, so one that was meant for a closed stream
-is no other's. Not here: what a stream does (:mod:`elio.net._socket_stream`), listening, and the place in the event loop
-(:mod:`elio.net.reactor`).
+is no other's. Not here: what a stream does (:mod:`elio.net.epoll._socket_stream`), listening, and the place in the event loop
+(:mod:`elio.net.epoll.reactor`).
 """
 
 import os
@@ -26,7 +26,14 @@ cdef extern from *:
     {
         Py_SET_SIZE(bytes, size);
         PyBytes_AS_STRING(bytes)[size] = 0;
+    #if defined(__GNUC__)
+    #pragma GCC diagnostic push
+    #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    #endif
         ((PyBytesObject *)bytes)->ob_shash = -1;
+    #if defined(__GNUC__)
+    #pragma GCC diagnostic pop
+    #endif
     }
     """
     void elio_set_size(PyObject *, Py_ssize_t)

@@ -2,8 +2,8 @@
 
 A stream does what an ``asyncio.Transport`` of the selector loop does, without a Python socket: it is registered once,
 edge-triggered; it owns no buffer while nothing waits to be sent; and what it receives is read into one buffer that all
-streams of the set share. Not here: the set (:mod:`elio.net._epoll_set`), listening, and the place in the event loop
-(:mod:`elio.net.reactor`).
+streams of the set share. Not here: the set (:mod:`elio.net.epoll._epoll_set`), listening, and the place in the event loop
+(:mod:`elio.net.epoll.reactor`).
 """
 
 import socket
@@ -15,7 +15,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 
-from elio.net._epoll_set cimport (
+from elio.net.epoll._epoll_set cimport (
     ELIO_CONNECTION,
     ELIO_NOT_DRAINED,
     ELIO_WRITABLE,

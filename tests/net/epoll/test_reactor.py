@@ -22,7 +22,7 @@ import pytest
 from support.engines import DEADLINE, HAS_REACTOR, Engine, Recorder, on_engines, reset, runner_of
 
 if HAS_REACTOR:
-    from elio.net.reactor import Reactor, SocketStream
+    from elio.net.epoll.reactor import Reactor, SocketStream
 
 pytestmark = pytest.mark.skipif(not HAS_REACTOR, reason="the reactor is not built or switched off")
 
@@ -237,7 +237,7 @@ async def test_a_thousand_connections_are_served(engine: Engine) -> None:
 
 SCARCE = """
 import asyncio, resource, socket, sys, time
-from elio.net.reactor import Reactor
+from elio.net.epoll.reactor import Reactor
 
 class Echo:
     def connection_made(self, transport): self.stream = transport

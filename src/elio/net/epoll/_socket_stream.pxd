@@ -1,6 +1,6 @@
 """What the reactor sees of its streams."""
 
-from elio.net._epoll_set cimport EpollSet, Pollable, elio_address
+from elio.net.epoll._epoll_set cimport EpollSet, Pollable, elio_address
 
 
 cdef SocketStream open_stream(EpollSet epoll_set, int fd, receiver, sock, const elio_address *address)

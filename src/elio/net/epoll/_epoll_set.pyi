@@ -9,7 +9,7 @@ class Pollable:
     """Something with a descriptor that an epoll set watches."""
 
 class EpollSet:
-    """One epoll set, the base of :class:`elio.net.reactor.Reactor`."""
+    """One epoll set, the base of :class:`elio.net.epoll.reactor.Reactor`."""
 
     loop: asyncio.AbstractEventLoop
     """The loop that it runs in."""

@@ -9,7 +9,7 @@ __all__ = ["SocketStream"]
 
 @final
 class SocketStream(Pollable):
-    """One connection, an :class:`elio.net.stream.Stream`; :meth:`elio.net.reactor.Reactor.adopt` makes them.
+    """One connection, an :class:`elio.net.stream.Stream`; :meth:`elio.net.epoll.reactor.Reactor.adopt` makes them.
 
     It behaves as a transport of asyncio's selector loop does: what is received comes in ``data_received`` as bytes;
     ``eof_received`` that returns nothing closes; ``connection_lost`` comes once, never inside the call that closes;

@@ -13,7 +13,7 @@ cimport cython
 from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 
-from elio.net._epoll_set cimport (
+from elio.net.epoll._epoll_set cimport (
     EPOLL_CTL_ADD,
     EPOLL_CTL_DEL,
     EPOLLIN,
@@ -26,7 +26,7 @@ from elio.net._epoll_set cimport (
     elio_watch,
     os_error,
 )
-from elio.net._socket_stream cimport SocketStream, open_stream
+from elio.net.epoll._socket_stream cimport SocketStream, open_stream
 
 __all__ = ["Listener", "Reactor", "SocketStream"]
 

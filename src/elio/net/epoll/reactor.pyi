@@ -11,7 +11,7 @@ from typing import final
 
 from ._epoll_set import EpollSet, Pollable
 from ._socket_stream import SocketStream
-from .stream import Receiver
+from ..stream import Receiver
 
 __all__ = ["Listener", "Reactor", "SocketStream"]
 
