@@ -1,10 +1,7 @@
-"""HTTP/1.1 exchanges of a client: one request, redirects, and an answer whose body is pushed.
-
-::
+"""HTTP/1.1 exchanges of a client: one request, redirects, and an answer whose body is pushed::
 
     response = await open_response("GET", url, headers, route=Route(), limits=limits, timeout=10.0, max_redirects=5)
-    response.status, response.headers, response.url     # those of the last answer
-    response.start(consumer)                            # the body goes there, as it comes
+    response.start(consumer)  # the body goes there, as it comes
 
 When :func:`open_response` returns, nothing of the body is read. Then it is one of
 

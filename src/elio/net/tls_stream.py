@@ -1,8 +1,7 @@
 """A TLS stream over another stream: the side of a server (RFC 8446, RFC 5246).
 
 It is the receiver of the stream below, and the stream of a receiver of its own, which hears of it once the handshake is
-complete. Data goes through in small pieces, so a connection holds no buffer. Not here: contexts (:mod:`elio.net.tls`),
-clients, and the half-closed streams of TLS 1.3: an end of one side is an end.
+complete. A connection holds no buffer. Not here: contexts, clients, half-closed streams: an end of one side is an end.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ import socket
 from collections.abc import Callable
 from typing import final
 
+from ..stream import Receiver
 from ._epoll_set import EpollSet, Pollable
 from ._socket_stream import SocketStream
-from ..stream import Receiver
 
 __all__ = ["Listener", "Reactor", "SocketStream"]
 
