@@ -385,6 +385,7 @@ async def test_each_has_its_own_hash_and_length(engine: Engine) -> None:
     await large_reads(engine, recorder, 4)
     large = [(where, hashed) for where, hashed, size in facts if size >= LENT]
     assert len({hashed for _, hashed in large}) == len(large) >= 1
+    assert len({where for where, _ in large}) == 1, "it is the same buffer each time"
 
 
 @on_all
