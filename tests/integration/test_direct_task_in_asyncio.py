@@ -368,6 +368,31 @@ def test_what_it_held_is_freed_with_it_without_a_collection(end: str) -> None:
 
 
 @pytest.mark.usefixtures("no_gc")
+@alike
+async def test_what_it_waited_for_is_freed_behind_the_wait(tasks: Tasks) -> None:
+    waited: list[weakref.ref[Any]] = []
+
+    async def wait(ends: str) -> None:
+        future = tasks.loop.create_future()
+        waited.append(weakref.ref(future))
+        if ends == "well":
+            tasks.loop.call_soon(future.set_result, None)
+        await future
+
+    async def work() -> None:
+        for ends in ("well", "cancelled", "well") * 4:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.001 if ends == "cancelled" else None):
+                    await wait(ends)
+        await asyncio.sleep(0)
+        seen.append([future() for future in waited])
+
+    seen: list[object] = []
+    await tasks.start(work())
+    assert seen == [[None] * 12]
+
+
+@pytest.mark.usefixtures("no_gc")
 @direct_only
 async def test_a_cancelled_one_that_nobody_waits_for_keeps_no_frames(tasks: Tasks) -> None:
     things: list[weakref.ref[Thing]] = []

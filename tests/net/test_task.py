@@ -236,6 +236,7 @@ class Canceller:
         self.chance = chance
         self.task: asyncio.Task[Any]
         self.cancelled = 0
+        self.is_over = False
 
     def strike(self) -> None:
         if not self.task.done() and self.chance.random() < 0.3:
@@ -257,16 +258,20 @@ def test_no_message_is_lost_or_doubled_wherever_a_handler_is_cancelled(seed: int
         canceller = Canceller(chance)
         received: list[int] = []
 
+        def note(message: object) -> None:
+            assert message == str(len(received)), "each message once, and in order"
+            received.append(len(received))
+
         async def once() -> None:
             how = chance.random()
             if how < 0.6:
-                received.append(int(await session.ws.receive()))
+                note(await session.ws.receive())
             elif how < 0.8:
                 async with asyncio.timeout(chance.choice((0, 0.0002, None))):
-                    received.append(int(await session.ws.receive()))
+                    note(await session.ws.receive())
             else:
                 async for message in session.ws:
-                    received.append(int(message))
+                    note(message)
                     if len(received) == count or chance.random() < 0.5:
                         break
 
@@ -279,6 +284,8 @@ def test_no_message_is_lost_or_doubled_wherever_a_handler_is_cancelled(seed: int
                 except TimeoutError:
                     pass
                 except asyncio.CancelledError:
+                    if canceller.is_over:
+                        raise
                     canceller.taken_back()
 
         def read(burst: bytes) -> None:
@@ -286,10 +293,8 @@ def test_no_message_is_lost_or_doubled_wherever_a_handler_is_cancelled(seed: int
             session.ws.data_received(burst)
             canceller.strike()
 
-        canceller.task = tasks.start(take())
-        await tasks.turns(1)  # cancelled before its first step it would not begin
-        sent = 0
-        async with asyncio.timeout(DEADLINE):
+        async def send_all(tasks: Tasks) -> None:
+            sent = 0
             while sent < count:
                 burst = b""
                 for _ in range(min(chance.randint(1, 6), count - sent)):
@@ -303,8 +308,17 @@ def test_no_message_is_lost_or_doubled_wherever_a_handler_is_cancelled(seed: int
                 while not session.stream.reading and not canceller.task.done():
                     await asyncio.sleep(0)
                     canceller.strike()
-            await canceller.task
-        assert received == list(range(count))
+
+        canceller.task = tasks.start(take())
+        await tasks.turns(1)  # cancelled before its first step it would not begin
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await send_all(tasks)
+                await asyncio.wait([canceller.task])
+        finally:
+            canceller.is_over = True
+        await canceller.task
+        assert len(received) == count
         assert canceller.cancelled > 10
 
     run_all(test)

@@ -252,6 +252,117 @@ def test_nothing_is_sent_after_a_close_frame(send: Callable[[Connection], None])
     assert server.data_to_send() == b""
 
 
+# -- sending in pieces
+
+LARGE = 16 * 1024
+"""Bytes of a payload from which on it is not copied behind its header."""
+
+
+def test_nothing_to_send_is_no_piece() -> None:
+    server = Connection(Role.SERVER)
+    assert server.pieces_to_send() == b""
+    server.send_text("a")
+    server.send_binary(b"b")
+    assert server.pieces_to_send() == b"\x81\x01a\x82\x01b"
+    assert server.pieces_to_send() == b""
+    assert server.data_to_send() == b""
+
+
+def test_a_large_payload_is_not_copied_behind_its_header() -> None:
+    server = Connection(Role.SERVER)
+    for size in (LARGE, 65_535, 65_536, 100_000):
+        payload = bytes(size)
+        server.send_binary(payload)
+        head, piece = server.pieces_to_send()
+        assert head == header(0x82, size, masked=False)
+        assert piece is payload
+        assert server.pieces_to_send() == b""
+
+
+def test_what_is_small_comes_in_one_piece() -> None:
+    server = Connection(Role.SERVER)
+    payload = bytes(LARGE - 1)
+    server.send_text("before")
+    server.send_binary(payload)
+    assert server.pieces_to_send() == frame(0x81, b"before", None) + frame(0x82, payload, None)
+
+
+def test_what_may_be_changed_later_is_copied() -> None:
+    server = Connection(Role.SERVER)
+    for payload in (bytearray(LARGE), memoryview(bytearray(LARGE))):
+        server.send_binary(payload)
+        pieces = server.pieces_to_send()
+        payload[0] = 1
+        assert pieces == frame(0x82, bytes(LARGE), None)
+
+
+def test_a_client_masks_what_is_large_in_one_piece() -> None:
+    client = Connection(Role.CLIENT)
+    client.send_binary(bytes(LARGE))
+    pieces = client.pieces_to_send()
+    assert isinstance(pieces, bytes)
+    assert frames(pieces, masked=True) == [(0x82, bytes(LARGE))]
+
+
+def send_some_of_everything(server: Connection) -> None:
+    server.send_text("a")
+    server.send_binary(b"1" * LARGE)
+    server.send_ping(b"p")
+    server.send_fragment(b"2" * LARGE, last=False)
+    server.send_fragment(b"3" * (LARGE + 1), last=True)
+    server.receive_data(frame(0x89, b"q"))
+    server.send_text("b" * LARGE)
+    server.send_close(1000, "end")
+
+
+def test_pieces_are_the_same_bytes_in_the_same_order() -> None:
+    one, other = Connection(Role.SERVER), Connection(Role.SERVER)
+    send_some_of_everything(one)
+    send_some_of_everything(other)
+    pieces = one.pieces_to_send()
+    assert isinstance(pieces, list)
+    assert b"".join(pieces) == other.data_to_send()
+    assert [head for head, _ in frames(b"".join(pieces), masked=False)] == [
+        0x81, 0x82, 0x89, 0x02, 0x80, 0x8A, 0x81, 0x88,
+    ]  # fmt: skip
+    assert one.pieces_to_send() == other.pieces_to_send() == b""
+
+
+def test_either_way_of_taking_the_output_leaves_nothing_for_the_other() -> None:
+    server = Connection(Role.SERVER)
+    server.send_binary(bytes(LARGE))
+    assert server.data_to_send() == frame(0x82, bytes(LARGE), None)
+    for text in "ab":
+        server.send_text(text)
+    assert server.pieces_to_send() == b"\x81\x01a\x81\x01b", "what was large is gone"
+    server.send_binary(bytes(LARGE))
+    assert len(server.pieces_to_send()) == 2
+    assert server.data_to_send() == b""
+
+
+def test_a_large_compressed_payload_comes_in_two_pieces() -> None:
+    server, client = deflating(Role.SERVER), deflating(Role.CLIENT)
+    payload = random.Random(1).randbytes(2 * LARGE)
+    server.send_binary(payload)
+    pieces = server.pieces_to_send()
+    assert isinstance(pieces, list)
+    assert len(pieces) == 2
+    assert pieces[0][0] == 0xC2
+    assert receive_all(client, b"".join(pieces)) == [payload]
+
+
+def test_pongs_among_large_pieces_stay_few() -> None:
+    server = Connection(Role.SERVER)
+    for number in range(200):
+        server.send_binary(b"x" * LARGE)
+        server.receive_data(frame(0x89, b"%d" % number))
+    sent = frames(b"".join(server.pieces_to_send()), masked=False)
+    assert [payload for head, payload in sent if head == 0x82] == [b"x" * LARGE] * 200
+    pongs = [payload for head, payload in sent if head == 0x8A]
+    assert pongs[-1] == b"199"
+    assert len(pongs) < 100
+
+
 # -- pings and pongs
 
 
@@ -537,6 +648,26 @@ def test_the_work_of_a_call_is_bounded() -> None:
     server = Connection(Role.SERVER, burst=1000, burst_size=1000)
     assert len(server.receive_data(data)) == 10
     assert server.more
+
+
+def test_more_says_whether_input_is_left() -> None:
+    server = Connection(Role.SERVER, burst=2)
+    assert server.more is False
+    seen = []
+    for data in (frame(0x81, b"a"), frame(0x81, b"b") * 5, b"", b"", b""):
+        seen.append((len(server.receive_data(data)), server.more))
+    assert seen == [(1, False), (2, True), (2, True), (1, False), (0, False)]
+    assert server.receive_data(frame(0x81, b"c") + frame(0x81, b"half")[:-1]) == ["c"]
+    assert server.more is False, "half a frame is for the next read to end"
+
+
+def test_more_is_over_behind_a_violation_and_a_close() -> None:
+    for end in (frame(0x83), frame(0x88)):
+        server = Connection(Role.SERVER)
+        assert server.receive_data(frame(0x81, b"a") + end + frame(0x81, b"never")) == ["a"]
+        assert server.more is True
+        assert len(server.receive_data(b"")) == 1
+        assert server.more is False
 
 
 # -- compression

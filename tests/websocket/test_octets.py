@@ -45,6 +45,22 @@ def test_framed_has_the_shortest_length(size: int, key: bytes | None) -> None:
     assert octets.framed(0x82, bytearray(payload), key) == octets.framed(0x82, memoryview(payload), key) == encoded
 
 
+@pytest.mark.parametrize(
+    ("size", "encoded"),
+    [
+        (0, "8200"),
+        (125, "827d"),
+        (126, "827e007e"),
+        (65535, "827effff"),
+        (65536, "827f0000000000010000"),
+        (2**31, "827f0000000080000000"),
+        (2**63 - 1, "827f7fffffffffffffff"),
+    ],
+)
+def test_a_header_alone_is_what_stands_before_a_payload_without_a_mask(size: int, encoded: str) -> None:
+    assert octets.header(0x82, size) == bytes.fromhex(encoded)
+
+
 @pytest.mark.parametrize("text", ["", "Hello", "é", "😀" * 40])
 def test_framed_text_is_utf8(text: str) -> None:
     assert octets.framed_text(0x81, text, None) == frame(0x81, text.encode(), None)

@@ -8,6 +8,7 @@ import contextlib
 import os
 import random
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -322,6 +323,154 @@ async def test_a_slow_reader_gets_everything(engine: Engine) -> None:
         got += part
         await engine.turns(1)
     assert got == data
+
+
+# -- writing inside a callback -----------------------------------------------------------------------------------------
+
+
+async def write_inside(engine: Engine, recorder: Recorder, write: Callable[[Any], object]) -> socket.socket:
+    """Let a receiver write when it is told of data; returns the socket of the peer behind that."""
+    stream, peer = await engine.pair(recorder)
+    recorder.on_data = lambda _: write(stream)
+    await engine.send(peer, b"go")
+    await recorder.until_received(2)
+    return peer
+
+
+@alike
+async def test_what_is_written_inside_a_callback_keeps_its_order(engine: Engine) -> None:
+    parts = [noise(size, seed) for seed, size in enumerate((1, 300, 20_000, 5, 16_383, 1, 16_384, LARGE, 2, 70_000, 3))]
+
+    def write(stream: Any) -> None:
+        for number, part in enumerate(parts):
+            if number % 3 == 2:
+                stream.writelines([part[:100], part[100:]])
+            else:
+                stream.write(part)
+
+    for count in range(1, len(parts) + 1):
+        rest, parts[count:] = parts[count:], []
+        expected = b"".join(parts)
+        peer = await write_inside(engine, Recorder(), write)
+        assert await engine.receive(peer, len(expected)) == expected
+        peer.close()
+        parts += rest
+
+
+@alike
+async def test_lines_behind_and_before_other_writes_inside_a_callback(engine: Engine) -> None:
+    def write(stream: Any) -> None:
+        stream.writelines([b"1", b"2"])
+        stream.write(b"3")
+        stream.writelines([b"4"])
+        stream.writelines(iter([b"5", b"", b"6"]))
+        stream.write(b"7")
+
+    peer = await write_inside(engine, Recorder(), write)
+    assert await engine.receive(peer, 7) == b"1234567"
+
+
+@alike
+async def test_the_sending_half_closes_behind_what_was_written_inside_a_callback(engine: Engine) -> None:
+    def write(stream: Any) -> None:
+        stream.write(b"last")
+        stream.write(b" words")
+        stream.write_eof()
+        with pytest.raises(RuntimeError, match="after write_eof"):
+            stream.write(b"more")
+
+    recorder = Recorder(keep_open=True)
+    peer = await write_inside(engine, recorder, write)
+    assert await engine.receive(peer, 100) == b"last words"
+    recorder.on_data = None
+    await engine.send(peer, b"still heard")
+    await recorder.until_received(13)
+    assert "lost" not in recorder.calls
+
+
+@alike
+async def test_close_and_abort_inside_a_callback_come_behind_what_it_wrote(engine: Engine) -> None:
+    for how in ("close", "abort"):
+        for parts in ([b"one"], [b"one", b"two", b"three"], [noise(30_000)]):
+
+            def write(stream: Any, how: str = how, parts: list[bytes] = parts) -> None:
+                for part in parts:
+                    stream.write(part)
+                getattr(stream, how)()
+                assert stream.is_closing()
+
+            recorder = Recorder()
+            peer = await write_inside(engine, recorder, write)
+            expected = b"".join(parts)
+            assert await engine.receive(peer, len(expected) + 1) == expected
+            await recorder.until_told("lost")
+            assert recorder.errors == [None]
+    assert not engine.failures
+
+
+@alike
+async def test_what_is_written_behind_abort_inside_a_callback_is_dropped(engine: Engine) -> None:
+    def write(stream: Any) -> None:
+        stream.write(b"before")
+        stream.abort()
+        stream.write(b"behind")
+        assert stream.get_write_buffer_size() == 0
+
+    recorder = Recorder()
+    peer = await write_inside(engine, recorder, write)
+    assert await engine.receive(peer, 100) == b"before"
+    await recorder.until_told("lost")
+
+
+@alike
+async def test_water_marks_hold_for_what_is_written_inside_a_callback(engine: Engine) -> None:
+    recorder = Recorder()
+    seen: list[list[str]] = []
+
+    def write(stream: Any) -> None:
+        stream.set_write_buffer_limits(high=1000, low=100)
+        stream.write(bytes(5000))
+        stream.write(bytes(5000))
+        seen.append(list(recorder.calls))  # the system has taken it, or it is to be asked yet: no reason to pause
+        stream.write(bytes(LARGE))
+        seen.append(list(recorder.calls))
+
+    peer = await write_inside(engine, recorder, write)
+    assert seen == [["made", "data"], ["made", "data", "pause"]]
+    assert await engine.receive(peer, LARGE + 10_000) == bytes(LARGE + 10_000)
+    await recorder.until_told("resume")
+    assert recorder.calls == ["made", "data", "pause", "resume"]
+
+
+@reactor_only
+async def test_the_receiver_pauses_where_the_system_takes_nothing_at_the_end_of_the_batch(engine: Engine) -> None:
+    recorder = Recorder()
+    stream, peer = await engine.pair(recorder)
+    stream.set_write_buffer_limits(high=1000, low=100)
+    while not stream.get_write_buffer_size():
+        stream.write(bytes(100))  # until the system is full, outside of the callback
+    full = stream.get_write_buffer_size()
+    recorder.on_data = lambda _: [stream.write(bytes(100)) for _ in range(20)]
+    await engine.send(peer, b"x")
+    await recorder.until_told("pause")
+    assert stream.get_write_buffer_size() == full + 2000
+    peer.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while peer.recv(65536):
+            await engine.turns()
+    await recorder.until_told("resume")
+    assert recorder.calls == ["made", "data", "pause", "resume"]
+
+
+@alike
+async def test_the_peer_that_is_gone_when_the_batch_is_sent_is_an_error_of_the_stream(engine: Engine) -> None:
+    recorder = Recorder()
+    stream, peer = await engine.pair(recorder)
+    recorder.on_data = lambda _: (peer.close(), [stream.write(b"anybody there?") for _ in range(3)])
+    peer.send(b"x")
+    await recorder.until_told("lost")
+    assert len(recorder.errors) == 1
+    assert not engine.failures
 
 
 # -- half closed -------------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ cdef class SocketStream(Pollable):
             self._set._has_read(self, PyBytes_GET_SIZE(self._incoming))
         elif self._readable:
             self._read()
-        if self._writable and self._waiting:
+        if self._writable and self._waiting and not self._deferred:
             self._flush()
         return 0
 
@@ -167,8 +167,10 @@ cdef class SocketStream(Pollable):
         data = None
         self._set._has_read(self, size)
         if self._set._lent is not NULL:
-            self._set._hand_over()
-            self._set._take_back()
+            try:
+                self._set._hand_over()
+            finally:
+                self._set._take_back()
         return 0
 
     cdef int _hand_over(self) except -1:
@@ -477,6 +479,7 @@ cdef class SocketStream(Pollable):
         finally:
             fd, self._fd = self._fd, -1
             self._receiver = None
+            self._incoming = None
             self._set._forget(fd)
             if self._sock is None:
                 close(fd)
