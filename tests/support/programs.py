@@ -71,6 +71,26 @@ class Program:
         client = r"127\.0\.0\.1:\d+"
         await self.logs("elio.access", rf"{client} '{re.escape(line)}' {status} \d+\.\dms")
 
+    def feed(self, data: bytes) -> None:
+        """Let it read this; it was started with ``stdin=PIPE``."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(data)
+
+    async def feed_eof(self) -> None:
+        """Let it read the end of its input."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        with suppress(ConnectionError):  # it does not want to read it
+            await self.process.stdin.wait_closed()
+
+    async def leave(self) -> None:
+        """Close the pipe that its output goes to."""
+        self._readers[0].cancel()
+        await asyncio.wait([self._readers[0]])
+        self._readers[0] = asyncio.ensure_future(asyncio.sleep(0))
+        transport: Any = self.process._transport  # type: ignore[attr-defined]
+        transport.get_pipe_transport(1).close()
+
     def kill(self, number: int, *, group: bool = False) -> None:
         """Send a signal, to all processes of the group as a terminal does it, or to this one."""
         if group:
@@ -112,19 +132,23 @@ class Program:
         self.process._transport.close()  # type: ignore[attr-defined]
 
 
-def _usual() -> dict[str, str]:
+def usual_environment() -> dict[str, str]:
     """The environment without what a developer may have set for Python: it is to behave as it does by itself."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**usual, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default", "COLUMNS": "200"}
 
 
 @asynccontextmanager
-async def start(*arguments: str, cwd: Path, fds: Sequence[int] = (), **environment: str) -> AsyncIterator[Program]:
+async def start(
+    *arguments: str, cwd: Path, fds: Sequence[int] = (), stdin: int = asyncio.subprocess.DEVNULL, **environment: str
+) -> AsyncIterator[Program]:
     """Run Python with these arguments, in a process group of its own.
 
     Args:
         arguments: of the interpreter.
         cwd: the present folder of the program.
         fds: descriptors that it inherits.
+        stdin: nothing to read, or a pipe, or a descriptor.
         environment: variables beside the usual ones.
     """
     process = await asyncio.create_subprocess_exec(
@@ -132,8 +156,8 @@ async def start(*arguments: str, cwd: Path, fds: Sequence[int] = (), **environme
         *arguments,
         cwd=cwd,
         pass_fds=fds,
-        env={**_usual(), "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default", "COLUMNS": "200", **environment},
-        stdin=asyncio.subprocess.DEVNULL,
+        env={**usual_environment(), **environment},
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,

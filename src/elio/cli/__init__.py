@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._twins import running
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidURL, LocalProtocolError
 from ..version import VERSION
-from . import serve
+from . import serve, sse, ws
 from .terminal import complain
 
 __all__ = ["main"]
@@ -34,7 +34,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=_version())
-    serve.add_command(parser.add_subparsers(title="commands", metavar="COMMAND", required=True))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (serve, ws, sse):
+        command.add_command(commands)
     return parser
 
 
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, or 1 for what cannot be done as asked, 70 for an error in Elio itself, 130 if it was
-        interrupted before it had begun.
+        interrupted; a client command has more of them.
 
     Raises:
         SystemExit: with 2 for a command line that is not understood, with 0 behind ``--help`` and ``--version``.
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except ConfigurationError as error:
+    except (ConfigurationError, InvalidURL, LocalProtocolError) as error:
         _show_more(options)
         complain(error)
         return _CANNOT

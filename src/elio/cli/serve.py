@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
-import math
 import os
 import signal
-import sys
 
 from ..errors import ConfigurationError
 from ..net.tls import TLS, server_context
 from ..server.run import run
 from ..server.server import Server
 from .loading import load_router
+from .options import log_to_stderr, seconds
 from .reload import run_reloading
 from .terminal import say
 
@@ -44,7 +42,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--reload", action="store_true", help="start anew when a Python file changes")
     parser.add_argument(
         "--grace",
-        type=_seconds,
+        type=seconds,
         default=10.0,
         metavar="SECONDS",
         help="for what is still open at the end (default: %(default)g)",
@@ -68,25 +66,11 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
     one_of.add_argument("--fd", type=int, action="append", help="listen on an inherited descriptor instead; repeatable")
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
-
-
 def _serve(options: argparse.Namespace) -> int:
     tls = _tls(options)
     if options.reload:
         return run_reloading(options)
-    logging.basicConfig(
-        level=options.log_level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s  %(message)s",
-        stream=sys.stderr,
-    )
+    log_to_stderr(options.log_level)
 
     def started(server: Server) -> None:
         _banner(server)

@@ -1,0 +1,1 @@
+"""Standard input and output of the client commands: pipes, terminals, recordings."""
