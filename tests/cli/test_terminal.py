@@ -52,3 +52,15 @@ def test_a_reader_of_notes_that_has_left_is_no_error(
         monkeypatch.setattr("sys.stderr", stream)
         tell("nobody")
         tell("hears it")
+
+
+def test_what_is_said_to_a_closed_stream_goes_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as closed:
+        closed.setattr("sys.stderr", None)
+        complain("x")
+    with monkeypatch.context() as closed:
+        closed.setattr("sys.stdout", None)
+        say("x")
+    assert capsys.readouterr() == ("", "")

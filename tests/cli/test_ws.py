@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from elio import Limits, Request, Response, Router, Server, WebSocket
+from elio.websocket.handshake import accept_key
 from support.certificates import make
 from support.programs import DEADLINE, elio, usual_environment
 from support.terminal import on_terminal
@@ -222,6 +223,33 @@ async def test_a_signal_closes_the_connection_in_order(place: Place, tmp_path: P
         program.kill(number)
         assert await program.ends() == 128 + number
     assert await place.end() == (1001, "")
+
+
+async def test_a_second_ctrl_c_waits_for_no_closing_handshake(tmp_path: Path) -> None:
+    closing = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = re.search(r"(?i)^sec-websocket-key: (\S+)", head, re.MULTILINE)
+        assert key is not None
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: %b\r\n\r\n\x81\x02hi" % accept_key(key[1]).encode()
+        )
+        await reader.readexactly(8)  # the close frame, which nobody answers
+        closing.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with elio("ws", url, "--no-input", cwd=tmp_path) as program:
+            await program.says("hi")
+            program.kill(signal.SIGINT)
+            async with asyncio.timeout(DEADLINE):
+                await closing.wait()
+            program.kill(signal.SIGINT)
+            assert await program.ends() == 130
 
 
 async def test_the_time_may_be_bounded(place: Place, tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ def complain(text: object) -> None:
     note(f"elio: {text}")
 
 
-def _print(line: str, stream: TextIO) -> None:
+def _print(line: str, stream: TextIO | None) -> None:
+    if stream is None:  # it was closed at the start; print() would take another one
+        return
     try:
         print(line, file=stream, flush=True)
     except BrokenPipeError:
