@@ -12,13 +12,15 @@ cdef inline Py_ssize_t find(bytes data, bytes line_start, Py_ssize_t start) exce
     cdef Py_ssize_t size = PyBytes_GET_SIZE(line_start)
     cdef Py_ssize_t last = PyBytes_GET_SIZE(data) - size  # where it can begin at the latest
     cdef const char *found
+    cdef Py_ssize_t place
     if start < 0 or size < 1 or wanted[0] != c'\r':
         raise ValueError("a line is searched for from CR on")
     while start <= last:
         found = <const char *> memchr(octets + start, c'\r', <size_t> (last - start + 1))
         if found is NULL:
             return -1
+        place = <Py_ssize_t> (<size_t> found - <size_t> octets)
         if memcmp(found, wanted, <size_t> size) == 0:
-            return found - octets
-        start = found - octets + 1
+            return place
+        start = place + 1
     return -1
