@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ from elio import (
     WebSocket,
 )
 from elio.version import VERSION
+from elio.websocket.handshake import accept_key
 from support.clock import VirtualLoop
 from support.raw import serve, until
 
@@ -474,3 +476,34 @@ async def test_without_keep_nothing_is_kept() -> None:
         await connector.send("x")
     with pytest.raises(LocalProtocolError, match="how many messages to keep"):
         await connector.flush()
+
+
+async def test_who_does_not_wait_for_the_closing_handshake_leaves_nothing_open() -> None:
+    asked = asyncio.Event()
+    gone = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(line for line in head.splitlines() if line.lower().startswith("sec-websocket-key:"))
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept_key(key.partition(": ")[2]).encode()
+        )
+        await reader.readexactly(8)  # the close frame, which nobody answers
+        asked.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        gone.set()
+
+    async def client(port: int) -> None:
+        async with elio.connect(f"ws://127.0.0.1:{port}/"):
+            pass
+
+    async with await asyncio.start_server(mute, "127.0.0.1", 0) as server, asyncio.timeout(20):
+        task = asyncio.create_task(client(server.sockets[0].getsockname()[1]))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await gone.wait()

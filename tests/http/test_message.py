@@ -41,6 +41,13 @@ def test_request_head_defaults_suit_a_plain_request() -> None:
     assert head.content_length is None
 
 
+def test_only_a_get_asks_for_another_protocol() -> None:
+    for method, asks in (("GET", True), ("POST", False)):
+        head = RequestHead(method, "/", "1.1", Headers(), upgrade=("websocket", "h2c"))
+        assert head.asks_for("websocket") is asks
+        assert not head.asks_for("web")
+
+
 def test_response_head_defaults() -> None:
     head = ResponseHead(404, "Not Found", "1.1", Headers())
     assert head.keep_alive

@@ -291,12 +291,14 @@ class Connector:
         ws, self._ws = self._ws, None
         if ws is None:
             return
-        if kind is None:
-            await ws.close()
-        elif issubclass(kind, Exception):
-            await ws.close(CloseCode.INTERNAL_ERROR)
-        else:
-            await ws.close(CloseCode.GOING_AWAY)
+        code = CloseCode.NORMAL
+        if kind is not None:
+            code = CloseCode.INTERNAL_ERROR if issubclass(kind, Exception) else CloseCode.GOING_AWAY
+        try:
+            await ws.close(code)
+        except BaseException:
+            ws.abort()  # cancelled while it waited for the server: nobody else will close it
+            raise
 
     # -- again and again -----------------------------------------------------------------------------------------------
 
