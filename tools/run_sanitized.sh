@@ -8,15 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$PWD/.venv/bin/python
 copy=.cache/sanitize
-number=0
-
-step() {
-    local title=$1
-    shift
-    number=$((number + 1))
-    printf '\n== step %d, after %d s: %s\n' "$number" "$SECONDS" "$title"
-    "$@" || { printf '\n== step %d FAILED: %s\n' "$number" "$title" >&2; exit 1; }
-}
+. tools/steps.sh
 
 copy_tree() {
     mkdir -p "$copy"

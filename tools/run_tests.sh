@@ -3,15 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
-number=0
-
-step() {
-    local title=$1
-    shift
-    number=$((number + 1))
-    printf '\n== step %d, after %d s: %s\n' "$number" "$SECONDS" "$title"
-    "$@" || { printf '\n== step %d FAILED: %s\n' "$number" "$title" >&2; exit 1; }
-}
+. tools/steps.sh
 
 step "what the tests need beside Python packages" tools/setup_tests.sh
 step "checks" make --no-print-directory check
