@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 SOURCE = HERE / "src"
 MODE = os.environ.get("ELIO_BUILD_NATIVE", "")
 ON_LINUX = sys.platform.startswith("linux")
+PROCESSES = len(os.sched_getaffinity(0)) if ON_LINUX else os.cpu_count() or 1
 
 # No debug information, four fifths of the size, unless CFLAGS ask for it. They may also name a level of optimization.
 GIVEN = os.environ.get("CFLAGS", "")
@@ -77,11 +78,21 @@ def extensions() -> list[Extension]:
     names = [name for name in (*twins["NATIVE"], *twins["TWINS"]) if name not in twins["LINUX"] or ON_LINUX]
     found = [(name, source_of(name)) for name in names]
     modules = [extension(name, source) for name, source in found if source is not None]
-    return cythonize(modules, compiler_directives=DIRECTIVES, include_path=[str(SOURCE)], build_dir="build/cython")
+    return cythonize(
+        modules,
+        compiler_directives=DIRECTIVES,
+        include_path=[str(SOURCE)],
+        build_dir="build/cython",
+        nthreads=PROCESSES,
+    )
 
 
 class BuildNative(build_ext):
     """Builds all of the twins or none: compiled ones know the types of each other."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or PROCESSES
 
     def run(self) -> None:
         try:
