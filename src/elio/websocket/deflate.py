@@ -397,11 +397,9 @@ def accept_answer(values: Sequence[str], options: DeflateOptions | None) -> PerM
 
 
 def _agree(answer: dict[str, int], options: DeflateOptions) -> PerMessageDeflate:
-    # Any server_max_window_bits is an answer to the second offer.
-    client_bits = answer.get("client_max_window_bits", options.client_max_window_bits)
-    if client_bits > options.client_max_window_bits:
-        seen, allowed = f"client_max_window_bits={client_bits}", options.client_max_window_bits
-        raise HandshakeError(f"the server answered {_NAME} with {seen}, offered was {allowed}")
+    # Any server_max_window_bits is an answer to the second offer. The other bound is ours in the offer and the server's
+    # in the answer, which may be the larger one (RFC 7692 7.1.2.2): the smaller one holds.
+    client_bits = min(answer.get("client_max_window_bits", 15), options.client_max_window_bits)
     if options.server_no_context_takeover and "server_no_context_takeover" not in answer:
         raise HandshakeError(f"the server answered {_NAME} without the server_no_context_takeover that was offered")
     return PerMessageDeflate(
