@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -271,3 +272,44 @@ async def test_without_a_delay_a_quiet_stream_does_not_begin() -> None:
     desk.pass_time(1e6)
     assert desk.body.heads == []
     desk.runtime.close()
+
+
+# -- the end of the server ---------------------------------------------------------------------------------------------
+
+
+async def test_closing_is_true_once_the_server_goes_away_and_waiting_for_it_ends(desk: Desk) -> None:
+    waiting = [asyncio.create_task(desk.stream.wait_closing()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not desk.stream.closing
+    waiting[0].cancel()
+    await asyncio.wait(waiting[:1])
+    assert len(desk.runtime.departure._waiters) == 1
+    desk.runtime.departure.begin()
+    async with asyncio.timeout(10):
+        await waiting[1]
+        await desk.stream.wait_closing()
+    assert (desk.stream.closing, desk.stream.is_active) == (True, True)
+
+
+async def test_closing_is_true_as_well_at_the_end_of_the_stream_itself(desk: Desk) -> None:
+    waiting = asyncio.create_task(desk.stream.wait_closing())
+    await asyncio.sleep(0)
+    await desk.stream.close()
+    async with asyncio.timeout(10):
+        await waiting
+    assert desk.stream.closing
+    assert not desk.runtime.departure._waiters
+
+
+async def test_a_stream_that_ends_with_the_server_says_when_to_come_back(desk: Desk) -> None:
+    await desk.stream.send("a")
+    desk.out.take()
+    departure = desk.runtime.departure
+    departure.window = 4.0
+    departure.begin()
+    desk.stream.finish()
+    found = re.fullmatch(rb"\[retry: (\d+)\n\n\]", bytes(desk.out.take()))
+    assert found
+    assert 1000 <= int(found[1]) <= 5000
+    desk.stream.finish()
+    assert not desk.out.take()

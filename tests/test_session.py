@@ -573,3 +573,38 @@ async def test_the_end_is_no_error_if_this_side_closed(session: Session) -> None
     session.ws.close_soon()
     await session.feed(frame(0x88, b"\x03\xe8"))
     assert (session.ws.end, session.ws.close_code) == (None, 1000)
+
+
+# -- the end of the server ---------------------------------------------------------------------------------------------
+
+
+async def test_closing_is_true_once_the_server_goes_away_and_waiting_for_it_ends() -> None:
+    session = Session()
+    ws = session.ws
+    waiting = [asyncio.create_task(ws.wait_closing()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert not ws.closing
+    waiting[0].cancel()
+    await asyncio.wait(waiting[:1])
+    session.runtime.departure.begin()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*waiting[1:])
+        await ws.wait_closing()
+    assert (ws.closing, ws.is_open, ws.is_leaving) == (True, True, False)
+    await session.lose()
+    session.close()
+
+
+async def test_closing_is_true_as_well_at_the_end_of_the_connection_itself() -> None:
+    session = Session()
+    ws = session.ws
+    waiting = asyncio.create_task(ws.wait_closing())
+    await asyncio.sleep(0)
+    ws.close_soon()
+    assert (ws.closing, ws.is_leaving) == (True, True)
+    await session.lose()
+    async with asyncio.timeout(10):
+        await waiting
+    assert ws.closing
+    assert not session.runtime.departure._waiters
+    session.close()

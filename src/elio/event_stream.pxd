@@ -32,6 +32,7 @@ cdef class EventStream(Outlet):
     cpdef _end(self)
     cdef _stop(self)
     cdef _wait_closed(self)
+    cdef _new_waiter(self)
     cpdef finish(self)
     cpdef _schedule(self)
     cpdef check_time(self, double now)

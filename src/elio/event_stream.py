@@ -7,6 +7,7 @@ honest HTTP error.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, cast
@@ -24,6 +25,9 @@ from .sse.event import Event
 __all__ = ["EventStream", "StreamResponse"]
 
 _KEEP_ALIVE: Final = encode_comment("")
+
+_SOONEST_RETURN: Final = 1.0
+"""Seconds that a reader is asked to wait, at least, when the server goes away: it keeps to them from then on."""
 
 
 class StreamResponse(Protocol):
@@ -120,6 +124,11 @@ class EventStream(Outlet):
     def is_active(self) -> bool:
         """Whether events can be sent."""
         return not self._closed and not self._lost
+
+    @property
+    def closing(self) -> bool:
+        """Whether the end is near: the server is going away (:meth:`elio.Server.drain`), or the stream has ended."""
+        return self._closed or self._lost or self._runtime.departure.begun
 
     @property
     def has_begun(self) -> bool:
@@ -261,13 +270,26 @@ class EventStream(Outlet):
         return cast("Coroutine[Any, Any, None]", Ending(self))
 
     def _wait_closed(self) -> Iterator[object]:
-        if not self.is_active:
-            return iter(())
+        return self._new_waiter() if self.is_active else iter(())
+
+    def _new_waiter(self) -> Wakeup:
         waiter = Wakeup(self._runtime.loop)
         waiting = [other for other in self._closed_waiters or () if not other.is_done]
         waiting.append(waiter)
         self._closed_waiters = waiting
         return waiter
+
+    async def wait_closing(self) -> None:
+        """Wait until :attr:`closing` is true. What is sent then still goes out; a handler that returns need not."""
+        if self.closing:
+            return
+        departure = self._runtime.departure
+        waiter = self._new_waiter()
+        departure.add(waiter)
+        try:
+            await waiter
+        finally:
+            departure.discard(waiter)
 
     def _end(self) -> None:
         self.flush()
@@ -287,9 +309,17 @@ class EventStream(Outlet):
         self._stop()
 
     def finish(self) -> None:
-        """Called by the server when the handler has returned: nothing more will be sent."""
-        if self.is_active:
-            self._end()
+        """Called by the server at the end: nothing more will be sent.
+
+        If it is going away, the reader is told when to come back: at random over the same time over which the streams
+        are ended, so that not all come at once.
+        """
+        if not self.is_active:
+            return
+        departure = self._runtime.departure
+        if departure.begun and departure.window:
+            self._queue(encode_retry(_SOONEST_RETURN + random.random() * departure.window))
+        self._end()
 
     def _closed_error(self) -> StreamClosed:
         return StreamClosed(

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from .errors import ConnectionClosed, LocalProtocolError
 from .headers import Headers, HeadersLike
+from .net.ready import Wakeup
 from .net.runtime import Runtime
 from .net.stream import Stream
 from .request import Request
@@ -96,6 +97,17 @@ class WebSocket(Wire):
     def is_open(self) -> bool:
         """Whether messages can be sent."""
         return not self._lost and self._opening is None and self._connection.state is _OPEN
+
+    @property
+    def closing(self) -> bool:
+        """Whether the end is near: the server is going away (:meth:`elio.Server.drain`), the closing handshake has
+        begun, or the connection has ended. Until the handshake begins, messages come and go as before."""
+        return self.is_leaving or self._runtime.departure.begun
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the closing handshake has begun, or the connection has ended."""
+        return self._begun_closing or self._ended or self._lost
 
     @property
     def is_opening(self) -> bool:
@@ -393,9 +405,23 @@ class WebSocket(Wire):
     async def wait_closed(self) -> None:
         """Wait until the connection has ended and its stream is closed."""
         self._told = True
-        if self._lost:
+        if not self._lost:
+            await self._wait_lost(Wakeup(self._runtime.loop))
+
+    async def wait_closing(self) -> None:
+        """Wait until :attr:`closing` is true. As long as the connection is open, the last words can be sent then."""
+        if self.closing:
             return
-        waiter = self._runtime.loop.create_future()
+        self._told = True
+        departure = self._runtime.departure
+        waiter = Wakeup(self._runtime.loop)
+        departure.add(waiter)
+        try:
+            await self._wait_lost(waiter)
+        finally:
+            departure.discard(waiter)
+
+    async def _wait_lost(self, waiter: Wakeup) -> None:
         if self._closed_waiters is None:
             self._closed_waiters = []
         self._closed_waiters.append(waiter)

@@ -112,7 +112,7 @@ class Wire(Outlet):
         self._queue: deque[str | bytes] | None = None
         self._waiter: Wakeup | None = None
         self._spare: Wakeup | None = None
-        self._closed_waiters: list[asyncio.Future[None]] | None = None
+        self._closed_waiters: list[Wakeup] | None = None
         self._pings: dict[bytes, tuple[float, asyncio.Future[float] | None]] | None = None
         self._error: RemoteProtocolError | None = None
         self._on_lost: Callable[[], object] | None = None
@@ -374,8 +374,7 @@ class Wire(Outlet):
                 waiter.set_exception(self._closed_error())
         waiters, self._closed_waiters = self._closed_waiters, None
         for closed in waiters or ():
-            if not closed.done():
-                closed.set_result(None)
+            closed.wake_soon()
         on_lost, self._on_lost = self._on_lost, None
         if on_lost is not None:
             on_lost()

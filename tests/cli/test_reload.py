@@ -241,7 +241,7 @@ async def test_the_server_ends_in_order_when_its_supervisor_was_killed(app: Path
 
 async def test_a_server_that_does_not_end_is_killed(app: Path) -> None:
     command = "import elio.cli as cli, elio.cli.reload as r; r._OVERTIME = 0.1; raise SystemExit(cli.main())"
-    options = ["serve", "app", "--reload", "--port", "0", "--grace", "0.1", *QUIET]
+    options = ["serve", "app", "--reload", "--port", "0", "--drain", "0", "--grace", "0.1", *QUIET]
     async with start("-c", command, *options, cwd=app.parent) as program:
         port = await program.serves()
         async with dial(port) as raw:

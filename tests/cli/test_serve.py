@@ -385,7 +385,7 @@ async def test_a_signal_lets_everything_end_in_order(folder: Path, number: int) 
             program.kill(number)
             await program.logs("elio.server", "ending, with 4 connections open")
             assert await idle.read_all() == b""
-            assert await events.read_all() == b"0\r\n\r\n"
+            assert re.fullmatch(rb"d\r\nretry: 10\d\d\n\n\r\n0\r\n\r\n", await events.read_all())
             assert await websocket.receive_close() == (1001, "the server is going away")
             websocket.frame(0x88, b"\x03\xe9")
             assert await websocket.read_all() == b""
@@ -403,6 +403,8 @@ async def test_what_is_open_behind_the_grace_is_cut(folder: Path) -> None:
             assert (await raw.head()).status == 100
             program.kill(signal.SIGTERM)
             assert await raw.read_all() == b""
+        cut = r"1 connections were still open after \d\.\d seconds and are cut"
+        await program.logs("elio.server", cut, level="WARNING")
         assert await program.ends() == 0
 
 

@@ -337,7 +337,7 @@ def test_it_comes_back_to_a_server_that_comes_back() -> None:
             seen += 1
             if seen == 3:
                 break
-            await server.close(returning=True)
+            await server.drain(window=0.0, returning=True)
             with pytest.raises(ConnectionClosed):
                 await ws.receive()
             server = Server(place.router, port=port)
@@ -430,7 +430,7 @@ async def test_what_was_queued_arrives_once_after_a_restart(place: Place) -> Non
     for number in range(10):  # some of them before there is a connection
         await connector.send(f"{number}")
     await connector.flush()
-    await server.close(returning=True)
+    await server.drain(window=0.0, returning=True)
     for number in range(10, 20):  # nobody is there
         await connector.send(f"{number}")
     assert connector.kept == 10

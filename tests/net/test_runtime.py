@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from elio.limits import Limits
+from elio.net.ready import Wakeup
 from elio.net.runtime import Runtime
 
 
@@ -43,4 +44,21 @@ async def test_other_limits_share_loop_and_timer() -> None:
     assert other.limits.max_queue == 3
     assert other.timer is runtime.timer
     assert other.loop is runtime.loop
+    runtime.close()
+
+
+async def test_a_departure_is_seen_in_all_surroundings_and_wakes_who_waits() -> None:
+    runtime = Runtime(asyncio.get_running_loop(), Limits())
+    other = runtime.with_limits(Limits(max_queue=3))
+    departure = other.departure
+    assert departure is runtime.departure
+    assert (departure.begun, departure.window) == (False, 0.0)
+    waiters = [Wakeup(runtime.loop) for _ in range(2)]
+    for waiter in waiters:
+        departure.add(waiter)
+    departure.discard(waiters[1])
+    departure.discard(waiters[1])
+    departure.begin()
+    assert departure.begun
+    assert [waiter.is_done for waiter in waiters] == [True, False]
     runtime.close()

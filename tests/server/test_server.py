@@ -378,7 +378,7 @@ async def test_websockets_are_told_whether_the_server_comes_back(router: Router)
     ):
         async with serve(router) as server, connect(server) as raw:
             await raw.upgrade()
-            closing = asyncio.ensure_future(server.close(returning=returning))
+            closing = asyncio.ensure_future(server.drain(window=0.0, returning=returning))
             assert await raw.receive_close() == told
             raw.frame(0x88, b"\x03\xe9")
             assert await raw.read_all() == b""

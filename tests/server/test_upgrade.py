@@ -396,7 +396,7 @@ async def test_closing_the_server_says_so_to_every_websocket() -> None:
     for returning, code in ((False, 1001), (True, 1012)):
         async with serve(make_router()) as server, connect(server) as raw:
             await raw.upgrade()
-            closing = asyncio.ensure_future(server.close(grace=DEADLINE, returning=returning))
+            closing = asyncio.ensure_future(server.drain(window=0.0, grace=DEADLINE, returning=returning))
             assert (await raw.receive_close())[0] == code
             raw.frame(CLOSE, code.to_bytes(2, "big"))
             await closing

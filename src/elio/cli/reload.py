@@ -22,6 +22,7 @@ from typing import Final, TypeAlias
 from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.listen import Address, open_sockets
+from ..server.process.drain import LONGEST_USUAL
 from .loading import folder_of
 from .terminal import say
 
@@ -70,7 +71,8 @@ def run_reloading(options: argparse.Namespace) -> int:
         leash, own_end = os.pipe()
         stack.callback(os.close, own_end)
         stack.callback(os.close, leash)
-        supervisor = _Supervisor(_command(options, fds, leash), [*fds, leash], options.grace)
+        patience = (LONGEST_USUAL if options.drain is None else options.drain) + options.grace + _OVERTIME
+        supervisor = _Supervisor(_command(options, fds, leash), [*fds, leash], patience)
         return supervisor.run({".", folder_of(options.target)})
 
 
@@ -82,6 +84,8 @@ def _remove(path: str) -> None:
 def _command(options: argparse.Namespace, fds: Iterable[int], leash: int) -> list[str]:
     command = [sys.executable, "-m", "elio", "serve", options.target, "--supervisor", str(leash)]
     command += ["--log-level", options.log_level, "--grace", str(options.grace)]
+    if options.drain is not None:
+        command += ["--drain", str(options.drain)]
     for fd in fds:
         command += ["--fd", str(fd)]
     if options.tls_cert is not None:
@@ -96,10 +100,10 @@ def _command(options: argparse.Namespace, fds: Iterable[int], leash: int) -> lis
 class _Supervisor:
     """Starts the child, watches the files, and ends the child when a signal comes."""
 
-    def __init__(self, command: list[str], fds: Sequence[int], grace: float) -> None:
+    def __init__(self, command: list[str], fds: Sequence[int], patience: float) -> None:
         self._command = command
         self._fds = fds
-        self._grace = grace
+        self._patience = patience
         self._child: subprocess.Popen[bytes] | None = None
         self._signals: list[int] = []
 
@@ -152,9 +156,9 @@ class _Supervisor:
         if child is None:
             return
         child.terminate()
-        patience = time.monotonic() + self._grace + _OVERTIME
+        deadline = time.monotonic() + self._patience
         while child.poll() is None:
-            if len(self._signals) > 1 or time.monotonic() > patience:
+            if len(self._signals) > 1 or time.monotonic() > deadline:
                 child.kill()
             self._sleep(_GLANCE)
 

@@ -40,12 +40,19 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     who.add_argument("--origin", action="append", metavar="ORIGIN", help="origin that may open WebSockets; repeatable")
     who.add_argument("--allowed-host", action="append", metavar="NAME", help="host that is served; repeatable")
     parser.add_argument("--reload", action="store_true", help="start anew when a Python file changes")
-    parser.add_argument(
+    end = parser.add_argument_group("the end")
+    end.add_argument(
+        "--drain",
+        type=seconds,
+        metavar="SECONDS",
+        help="over which the ends of connections are spread (default: as their number asks for, at most 10)",
+    )
+    end.add_argument(
         "--grace",
         type=seconds,
         default=10.0,
         metavar="SECONDS",
-        help="for what is still open at the end (default: %(default)g)",
+        help="behind that for what is still open (default: %(default)g)",
     )
     parser.add_argument(
         "--log-level",
@@ -75,7 +82,7 @@ def _serve(options: argparse.Namespace) -> int:
     def started(server: Server) -> None:
         _banner(server)
         if options.supervisor is not None:
-            _obey(server, options.supervisor, options.grace)
+            _obey(server, options)
 
     run(
         load_router(options.target),
@@ -86,6 +93,7 @@ def _serve(options: argparse.Namespace) -> int:
         tls=tls,
         origins=options.origin,
         allowed_hosts=options.allowed_host,
+        drain=options.drain,
         grace=options.grace,
         on_start=started,
     )
@@ -109,15 +117,16 @@ def _banner(server: Server) -> None:
     say("press Ctrl+C to stop")
 
 
-def _obey(server: Server, fd: int, grace: float) -> None:
+def _obey(server: Server, options: argparse.Namespace) -> None:
     """Be a child of ``--reload``: Ctrl+C is the parent's matter, and if the parent is gone, end."""
     loop = asyncio.get_running_loop()
+    fd: int = options.supervisor
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def orphaned() -> None:
         loop.remove_reader(fd)
         os.close(fd)
-        ending.append(loop.create_task(server.close(grace=grace)))
+        ending.append(loop.create_task(server.drain(window=options.drain, grace=options.grace)))
 
     ending: list[asyncio.Task[None]] = []
     loop.add_reader(fd, orphaned)

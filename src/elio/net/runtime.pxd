@@ -4,6 +4,7 @@ cdef class Runtime:
     cdef readonly object loop
     cdef readonly object limits
     cdef readonly object timer
+    cdef readonly object departure
     cdef readonly unsigned long long turn
     cdef readonly double turn_time
     cdef object _batches

@@ -1,4 +1,5 @@
-"""What all connections of one server or client share: the loop, the coarse timer, the current turn, the limits."""
+"""What all connections of one server or client share: the loop, the coarse timer, the current turn, the limits, and
+whether the end is near."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..limits import Limits
+from .ready import Wakeup
 from .timer import CoarseTimer
 
-__all__ = ["Batches", "Flushable", "Runtime"]
+__all__ = ["Batches", "Departure", "Flushable", "Runtime"]
 
 
 class Batches(Protocol):
@@ -28,6 +30,37 @@ class Flushable(Protocol):
         ...
 
 
+class Departure:
+    """Whether a server is going away. All connections look at one object, so none of them has to be told.
+
+    Attributes:
+        begun: whether it is.
+        window: seconds over which it closes its connections.
+    """
+
+    __slots__ = ("_waiters", "begun", "window")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.window = 0.0
+        self._waiters: dict[Wakeup, None] = {}
+
+    def begin(self) -> None:
+        """It is. Whoever waits is woken at the next turn of the loop."""
+        self.begun = True
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters:
+            waiter.wake_soon()
+
+    def add(self, waiter: Wakeup) -> None:
+        """Wake it when this begins."""
+        self._waiters[waiter] = None
+
+    def discard(self, waiter: Wakeup) -> None:
+        """It waits no more."""
+        self._waiters.pop(waiter, None)
+
+
 class Runtime:
     """The surroundings of a connection, one object for all of them.
 
@@ -37,7 +70,7 @@ class Runtime:
     connections get in one system call what was sent to them.
     """
 
-    __slots__ = ("_batches", "_held", "_scheduled", "limits", "loop", "timer", "turn", "turn_time")
+    __slots__ = ("_batches", "_held", "_scheduled", "departure", "limits", "loop", "timer", "turn", "turn_time")
 
     def __init__(
         self,
@@ -46,10 +79,12 @@ class Runtime:
         *,
         timer: CoarseTimer | None = None,
         batches: Batches | None = None,
+        departure: Departure | None = None,
     ) -> None:
         self.loop = loop
         self.limits = limits
         self.timer = CoarseTimer(loop) if timer is None else timer
+        self.departure = Departure() if departure is None else departure
         self.turn = 1
         self.turn_time = self.timer.now()
         self._batches = batches
@@ -58,7 +93,7 @@ class Runtime:
 
     def with_limits(self, limits: Limits) -> Runtime:
         """Surroundings with other limits, on the same loop and timer."""
-        return Runtime(self.loop, limits, timer=self.timer, batches=self._batches)
+        return Runtime(self.loop, limits, timer=self.timer, batches=self._batches, departure=self.departure)
 
     def begin_turn(self) -> int:
         """The number of the current turn, whose end will be noticed."""

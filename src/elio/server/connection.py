@@ -231,12 +231,17 @@ class HttpConnection(Outlet):
 
     # -- ends ----------------------------------------------------------------------------------------------------------
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it has been told to end, and so has the event stream that it carries."""
+        exchange = self._exchange
+        return self._shutting_down and (exchange is None or not exchange.has_events)
+
     def shut_down(self) -> None:
-        """Close when the present answer is complete; at once if the connection is idle between two requests."""
+        """Close when the present answer is complete, to which an event stream comes now; at once if there is none."""
         self._shutting_down = True
         if self._exchange is not None:
-            if self._exchange.events is not None:
-                self._exchange.cancel("the server is going away")
+            self._exchange.end_events("the server is going away")
         elif self._idle:
             self._stream.close()
         elif not self._lingering:

@@ -19,6 +19,11 @@ __all__ = ["Context", "Tracked"]
 class Tracked(Protocol):
     """An HTTP connection, as far as the server that ends it needs it."""
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it has been told to end, and so has what it carries."""
+        ...
+
     def shut_down(self) -> None:
         """Close when the present response is complete, or soon if there is none."""
         ...
@@ -90,6 +95,11 @@ class Context:
             self.connections.pop(gone, None)
         if self._empty is not None and not self._empty.done() and not self.connections and not self.websockets:
             self._empty.set_result(None)
+
+    @property
+    def open(self) -> int:
+        """How many connections are open, WebSockets included."""
+        return len(self.connections) + len(self.websockets)
 
     async def wait_empty(self) -> None:
         """Wait until no connection is left."""

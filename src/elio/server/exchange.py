@@ -120,6 +120,23 @@ class Exchange:
         if self.has_begun:
             self._running.cancel(message)
 
+    @property
+    def has_events(self) -> bool:
+        """Whether the answer is an event stream that is still open."""
+        return self.events is not None and self.events.is_active
+
+    def end_events(self, message: str) -> None:
+        """If the answer is an event stream, complete it and cancel its handler."""
+        stream = self.events
+        if stream is None:
+            return
+        if stream.is_active:
+            stream.begin()  # a refusal would be for ever (WHATWG HTML 9.2.3), an end is not
+            stream.finish()
+            self.end_stream()
+            self._line.flush()
+        self.cancel(message)
+
     def _make_body(self, head: RequestHead) -> Body:
         limits = self._line.runtime.limits
         return Body(
@@ -309,6 +326,6 @@ class Exchange:
         return encode_chunk if http.is_chunked else bytes
 
     def end_stream(self) -> None:
-        """Complete the body of an event stream, if its reader is still there."""
-        if not self._line.is_lost:
+        """Complete the body of an event stream, if its reader is still there and it is not complete yet."""
+        if not self._line.is_lost and not self._line.http.response_complete:
             self._line.http.end_body()

@@ -17,12 +17,14 @@ from typing import Any, TypeAlias, TypeVar, cast
 from ..errors import ConfigurationError, HTTPError
 from ..event_stream import EventStream
 from ..limits import UNSET
+from ..net.runtime import Departure
 from ..request import Request
 from ..response import Response
 from ..routing import WEBSOCKET, Kind, Match, MethodNotAllowed, NotFound, Options, RouteTable, join_prefix
 from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions
 from .cors import cors
+from .process.readiness import Check, Readiness
 from .static import static_files
 from .upgrade import Streaming, StreamRoute, Upgrade, WebSocketRoute
 
@@ -35,6 +37,7 @@ ErrorHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 AnyHandler = TypeVar("AnyHandler", bound=Callable[[Request], Any])
 SocketHandler = TypeVar("SocketHandler", bound=Callable[[WebSocket], Awaitable[None]])
 EventHandler = TypeVar("EventHandler", bound=Callable[[EventStream], Awaitable[None]])
+CheckT = TypeVar("CheckT", bound=Check)
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 ErrorHandlerT = TypeVar("ErrorHandlerT", bound=ErrorHandler)
 
@@ -46,6 +49,7 @@ class Router:
         self._table: RouteTable[Handler] = RouteTable()
         self._middleware: list[Middleware] = []
         self._mounted: list[tuple[str, Router]] = []
+        self._checks: dict[str, Check] = {}
         self._not_found: Handler | None = None
         self._on_error: ErrorHandler | None = None
 
@@ -109,6 +113,35 @@ class Router:
         """
         handler = static_files(directory, index=index)
         self._table.add(join_prefix(prefix, "/*"), "GET", handler)
+
+    def readiness(self, pattern: str, *, timeout: float = 5.0) -> None:
+        """Answer GET with 200 while the server is ready, and with 503 while it goes away or a check fails.
+
+        Args:
+            pattern: such as ``/readyz``.
+            timeout: seconds that all checks get, side by side.
+
+        Raises:
+            ConfigurationError: the pattern cannot be used or is taken.
+        """
+        self._table.add(pattern, "GET", Readiness(self._all_checks, timeout))
+
+    def readiness_check(self, name: str) -> Callable[[CheckT], CheckT]:
+        """Register a check of this name: ``@router.readiness_check("database")``.
+
+        It is a function without arguments, async or not, which fails if it raises, returns ``False``, or takes too
+        long. Checks of mounted routers count as well.
+        """
+
+        def register(check: CheckT) -> CheckT:
+            self._checks[name] = check
+            return check
+
+        return register
+
+    def _all_checks(self) -> dict[str, Check]:
+        checks = {name: check for _, router in self._mounted for name, check in router._all_checks().items()}
+        return checks | self._checks
 
     # -- real time -----------------------------------------------------------------------------------------------------
 
@@ -252,14 +285,17 @@ class Router:
         """What :meth:`on_error` registered."""
         return self._on_error
 
-    def build(self) -> Handler:
+    def build(self, departure: Departure | None = None) -> Handler:
         """All of it as one handler, which raises ``HTTPError`` where there is no route.
+
+        Args:
+            departure: tells whether the server goes away.
 
         Raises:
             ConfigurationError: two mounted routers share a path.
         """
         table: RouteTable[Handler] = RouteTable()
-        for pattern, methods, handler in self._collect(""):
+        for pattern, methods, handler in self._collect("", departure or Departure()):
             table.add(pattern, methods, handler)
         dispatcher = _Dispatcher(table, self._not_found)
         for prefix, middleware in self._scopes("", ()):
@@ -276,11 +312,15 @@ class Router:
             found.extend(router._scopes(path, inner))
         return found
 
-    def _collect(self, prefix: str) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
+    def _collect(self, prefix: str, departure: Departure) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
         """Patterns, methods and handlers, those of mounted routers inside their middleware."""
-        found = [(join_prefix(prefix, route.pattern), route.methods, route.endpoint) for route in self._table.routes()]
+        found = []
+        for route in self._table.routes():
+            handler = route.endpoint.on(departure) if isinstance(route.endpoint, Readiness) else route.endpoint
+            found.append((join_prefix(prefix, route.pattern), route.methods, handler))
         for below, router in self._mounted:
-            for pattern, methods, handler in router._collect(join_prefix(prefix, below) if prefix else below):
+            path = join_prefix(prefix, below) if prefix else below
+            for pattern, methods, handler in router._collect(path, departure):
                 found.append((pattern, methods, _around(router._middleware, handler)))
         return found
 

@@ -12,12 +12,14 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 
 from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.tls import TLS
+from .process.drain import check_seconds
 from .router import Router
 from .server import Server
 
@@ -47,6 +49,7 @@ def run(
     limits: Limits | None = None,
     origins: Sequence[str] | None = None,
     allowed_hosts: Sequence[str] | None = None,
+    drain: float | None = None,
     grace: float = 10.0,
     on_start: Callable[[Server], object] | None = None,
 ) -> None:
@@ -67,14 +70,14 @@ def run(
         limits: see there.
         origins: see there.
         allowed_hosts: see there.
-        grace: seconds that open connections get at the end.
+        drain: seconds over which the ends of connections are spread; see :meth:`elio.Server.drain`.
+        grace: seconds that open connections get behind it.
         on_start: called with the server once it accepts; by default the URLs are printed.
 
     Raises:
         ConfigurationError: it cannot start like this.
     """
-    if not 0 <= grace < float("inf"):
-        raise ConfigurationError(f"grace is {grace}, it must be a number of seconds, at least 0")
+    check_seconds(drain=drain, grace=grace)
     if _is_inside_a_loop():
         raise ConfigurationError("run() is a whole program; inside a running event loop use: async with Server(...)")
     server = Server(
@@ -89,7 +92,7 @@ def run(
         allowed_hosts=allowed_hosts,
     )
     with _signals() as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(server, stop, grace, on_start or _announce))
+        runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announce))
 
 
 def _is_inside_a_loop() -> bool:
@@ -146,7 +149,9 @@ def _announce(server: Server) -> None:
         print(f"serving on {url} (Ctrl+C to stop)", flush=True)
 
 
-async def _serve(server: Server, stop: _Stop, grace: float, on_start: Callable[[Server], object]) -> None:
+async def _serve(
+    server: Server, stop: _Stop, drain: Callable[[], Awaitable[None]], on_start: Callable[[Server], object]
+) -> None:
     stop.watched_by(asyncio.get_running_loop())
     try:
         await server.start()
@@ -157,6 +162,6 @@ async def _serve(server: Server, stop: _Stop, grace: float, on_start: Callable[[
         closed.cancel()
         if server.is_running:
             logger.info("ending, with %d connections open", server.connections)
-        await server.close(grace=grace)
+        await drain()
     finally:
         await server.close(grace=0)

@@ -19,12 +19,12 @@ from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.accept import open_reactor
 from ..net.listen import Address, is_loopback, open_sockets, url_of
-from ..net.runtime import Runtime
+from ..net.runtime import Departure, Runtime
 from ..net.tls import TLS, server_context
 from ..net.tls_stream import TlsRuntime, TlsStream
-from ..websocket.codes import CloseCode
 from .connection import HttpConnection
 from .context import Context
+from .process.drain import Drain, check_seconds
 from .router import Router
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ class Server:
         origins: Sequence[str] | None = None,
         allowed_hosts: Sequence[str] | None = None,
     ) -> None:
-        self._app = router.build()
+        self._departure = Departure()
+        self._app = router.build(self._departure)
         self._on_error = router.error_handler
         self._addresses = [Address(host=host, port=port, uds=uds)]
         if fd is not None:
@@ -96,9 +97,9 @@ class Server:
         self._reactor: Reactor | None = None
         self._port = 0
         self._urls: list[str] = []
+        self._drain: Drain | None = None
         self._ending: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
-        self._out_of_patience = asyncio.Event()
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed.is_set() else ""
@@ -125,7 +126,7 @@ class Server:
     def connections(self) -> int:
         """How many connections are open, WebSockets and event streams included."""
         context = self._context
-        return 0 if context is None else len(context.connections) + len(context.websockets)
+        return 0 if context is None else context.open
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
@@ -168,7 +169,7 @@ class Server:
             hosts = ("*",)
         return Context(
             self._app,
-            Runtime(loop, self._limits, batches=self._reactor),
+            Runtime(loop, self._limits, batches=self._reactor, departure=self._departure),
             on_error=self._on_error,
             origins=self._origins,
             allowed_hosts=hosts,
@@ -202,39 +203,53 @@ class Server:
 
     # -- end -----------------------------------------------------------------------------------------------------------
 
-    async def close(self, *, grace: float = 10.0, returning: bool = False) -> None:
+    async def drain(self, *, window: float | None = None, grace: float = 10.0, returning: bool = False) -> None:
         """End in order: stop accepting, answer what was asked, close WebSockets and event streams, then cut the rest.
 
-        Returns when all is closed. It may be called again, also while it goes on: what is over first of the times of
-        grace counts. The end goes on if this call is cancelled.
+        From its beginning ``closing`` is true on every WebSocket and event stream, and readiness is red. Each of them
+        gets its turn within the window: what was sent before goes out, a WebSocket is closed with a close frame, an
+        event stream with its reconnection time, at random over as many seconds, and in full.
+
+        Returns when all is closed. It may be called again, also while it goes on: what is over first of the times
+        counts. The end goes on if this call is cancelled.
 
         Args:
-            grace: seconds after which what is still open is cut.
+            window: seconds over which the ends of connections are spread evenly, so that their peers do not come back
+                all at once. By default 0.01 for each connection, at most 10.
+            grace: seconds behind the window after which what is still open is cut.
             returning: whether the server comes back at once: WebSockets are closed with 1012 then, else with 1001.
+
+        Raises:
+            ConfigurationError: a time is negative or not finite; nothing has happened.
         """
+        check_seconds(window=window, grace=grace)
         context = self._context
         if context is None:
             return
-        loop = asyncio.get_running_loop()
+        drain = self._drain
+        if drain is None:
+            drain = self._drain = Drain(context, returning=returning)
+        drain.bound(window, grace)
         if self._ending is None:
-            self._ending = loop.create_task(self._end(context, returning))
-        patience = loop.call_later(grace, self._out_of_patience.set)
-        self._ending.add_done_callback(lambda _: patience.cancel())
+            self._ending = context.runtime.loop.create_task(self._end(context, drain))
         await asyncio.shield(self._ending)
 
-    async def _end(self, context: Context, returning: bool) -> None:
-        context.closing = True
+    async def close(self, *, grace: float = 10.0) -> None:
+        """End in order and at once: :meth:`drain` without a window."""
+        await self.drain(window=0.0, grace=grace)
+
+    async def _end(self, context: Context, drain: Drain) -> None:
+        drain.begin()
         self._stop_accepting(context.runtime.loop)
         try:
             try:
                 for _ in range(_SETTLE):
                     await asyncio.sleep(0)
                 self._stop_listening()
-                self._ask_to_end(context, returning)
-                await self._wait_empty(context)
+                await drain.run()
             finally:
                 self._stop_listening()
-                tasks = self._cut(context)
+                tasks = drain.cut()
             if tasks:
                 await asyncio.wait(tasks, timeout=_LAST_WORDS)
             await asyncio.sleep(0)
@@ -266,33 +281,6 @@ class Server:
         self._paths.clear()
         self._listeners.clear()
         self._sockets.clear()
-
-    @staticmethod
-    def _ask_to_end(context: Context, returning: bool) -> None:
-        code = CloseCode.SERVICE_RESTART if returning else CloseCode.GOING_AWAY
-        for ws in list(context.websockets):
-            ws.close_soon(code, "the server is restarting" if returning else "the server is going away")
-        for connection in list(context.connections):
-            connection.shut_down()
-
-    async def _wait_empty(self, context: Context) -> None:
-        loop = context.runtime.loop
-        waits = {loop.create_task(context.wait_empty()), loop.create_task(self._out_of_patience.wait())}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-
-    @staticmethod
-    def _cut(context: Context) -> list[asyncio.Task[Any]]:
-        tasks = list(context.websockets.values())
-        for ws, task in list(context.websockets.items()):
-            ws.abort()
-            task.cancel("the server is going away")
-        for connection in list(context.connections):
-            connection.abort()
-        return tasks
 
     async def __aenter__(self) -> Self:
         await self.start()
