@@ -32,6 +32,7 @@ from elio.errors import (
     StreamClosed,
     StreamStalled,
     StreamTruncated,
+    Unauthorized,
     connection_closed,
 )
 
@@ -55,6 +56,7 @@ EXAMPLES = [
     ClientDisconnected(5),
     ConcurrencyError("text"),
     HTTPError(404, "no such thing", headers=[("A", "1")]),
+    Unauthorized("who are you?", challenge='Basic realm="site"'),
     InvalidURL("text", url="ws:"),
     ConfigurationError("text"),
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from elio.auth.identity import Identity
 from elio.errors import InvalidHeader, StreamClosed
 from elio.event_stream import EventStream
 from elio.headers import Headers
@@ -23,6 +25,10 @@ class Body:
 
     def __init__(self) -> None:
         self.heads: list[Headers] = []
+        self.expired = asyncio.Event()
+
+    def expire(self) -> None:
+        self.expired.set()
 
     def begin(self, headers: Headers) -> Callable[[bytes], bytes]:
         self.heads.append(headers)
@@ -68,6 +74,20 @@ async def test_everything_that_can_be_sent(desk: Desk) -> None:
         await send()
         stream.flush()
         assert desk.out.take() == expected
+
+
+async def test_a_reader_may_become_somebody_else_and_is_told_when_that_ends(desk: Desk) -> None:
+    desk.stream.renew(Identity("ada"))
+    assert desk.stream.request.user == "ada"
+    desk.stream.renew(Identity("bob", expires=time.time()))
+    await asyncio.wait_for(desk.body.expired.wait(), 10)
+    desk.stream.request.forget_identity()
+
+
+async def test_a_stream_that_has_ended_is_not_looked_after(desk: Desk) -> None:
+    desk.stream.connection_lost()
+    desk.stream.renew(Identity("bob", expires=time.time()))
+    assert isinstance(desk.stream.request._identity, Identity)
 
 
 async def test_the_head_goes_out_with_the_first_event_and_once(desk: Desk) -> None:

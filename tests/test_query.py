@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from elio.errors import HTTPError
-from elio.query import MAX_FIELDS, Query
+from elio.query import MAX_FIELDS, Query, hide_secrets
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,19 @@ def test_the_number_of_fields_is_bounded() -> None:
     with pytest.raises(HTTPError, match=r"^400 1001 fields in a query or form, limit 1000$") as caught:
         Query("&".join(["a"] * (MAX_FIELDS + 1)))
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/", "/"),
+        ("/ticket=1", "/ticket=1"),
+        ("/?", "/?"),
+        ("/?a=1&ticket=x&b=2", "/?a=1&ticket=...&b=2"),
+        ("/?ticket=x=y&ticket=z", "/?ticket=...&ticket=..."),
+        ("/?%74icket=x", "/?%74icket=..."),
+        ("/?access_token=x&token=y&Ticket=z&ticket", "/?access_token=...&token=...&Ticket=z&ticket"),
+    ],
+)
+def test_what_lets_somebody_in_is_not_shown(target: str, shown: str) -> None:
+    assert hide_secrets(target) == shown

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
+from elio.auth.identity import Identity
 from elio.body import Body
 from elio.errors import HTTPError
 from elio.headers import Headers
 from elio.http.message import RequestHead
+from elio.limits import Limits
+from elio.net.runtime import Runtime
 from elio.query import Query
 from elio.request import Request
 from support.request import make_request
@@ -28,6 +34,33 @@ def test_the_client_may_be_asked_of_its_stream() -> None:
     request = Request(RequestHead("GET", "/", "1.1", Headers()), client=FakeStream(peername=("::1", 80, 0, 0)))
     assert (request.client, request.client_host) == ("[::1]:80", "::1")
     assert repr(request) == "<Request GET '/' from [::1]:80>"
+
+
+def test_a_secret_of_the_query_is_not_shown() -> None:
+    assert repr(make_request("GET", "/?ticket=x")) == "<Request GET '/?ticket=...' from 192.0.2.1:5000>"
+
+
+def test_a_request_has_no_user_until_somebody_says_so() -> None:
+    request = make_request()
+    assert (request.user, request.identity) == (None, None)
+    request.identity = Identity("ada")
+    assert (request.user, request.identity) == ("ada", Identity("ada"))
+    request.forget_identity()
+    assert request.user == "ada"
+
+
+async def test_an_identity_with_an_end_is_looked_after_once_it_is_watched() -> None:
+    request = make_request()
+    runtime = Runtime(asyncio.get_running_loop(), Limits())
+    ended = asyncio.Event()
+    request.identity = Identity("ada", expires=time.time() + 1000)
+    request.watch_identity(runtime, ended.set)
+    assert request.user == "ada"
+    request.identity = Identity("bob", expires=time.time())
+    await asyncio.wait_for(ended.wait(), 10)
+    request.forget_identity()
+    assert request.user == "bob"
+    runtime.close()
 
 
 def test_parameters_can_be_added_and_replaced() -> None:

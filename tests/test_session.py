@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 
 import pytest
 
+from elio.auth.identity import Identity
 from elio.errors import (
     ConcurrencyError,
     ConnectionClosed,
@@ -20,6 +22,7 @@ from elio.limits import Limits
 from elio.session import WebSocket
 from elio.websocket.connection import Role
 from support.frames import frame
+from support.raw import until
 from support.sessions import FakeOpening, Session
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
@@ -608,3 +611,29 @@ async def test_closing_is_true_as_well_at_the_end_of_the_connection_itself() -> 
     assert ws.closing
     assert not session.runtime.departure._waiters
     session.close()
+
+
+# -- who the peer is ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_end_of_an_identity_closes_with_3000(session: Session) -> None:
+    assert session.ws.request is not None
+    session.ws.renew(Identity("ada"))
+    assert session.ws.request.user == "ada"
+    session.ws.renew(Identity("ada", expires=time.time()))
+    await until(lambda: session.stream.written)
+    assert session.stream.written == b"\x88\x20\x0b\xb8the authentication has expired"
+    session.ws.request.forget_identity()
+
+
+async def test_a_connection_that_has_ended_is_not_looked_after(session: Session) -> None:
+    assert session.ws.request is not None
+    await session.lose()
+    session.ws.renew(Identity("ada", expires=time.time()))
+    assert isinstance(session.ws.request._identity, Identity)
+
+
+async def test_a_client_does_not_know_its_server_by_an_identity(make: Make) -> None:
+    client = make(role=Role.CLIENT)
+    with pytest.raises(LocalProtocolError, match="only a server"):
+        client.ws.renew(Identity("ada"))

@@ -4,6 +4,9 @@ from . import _twins
 
 _twins.choose()
 
+from .auth.credentials import Credentials, basic_credentials, bearer_token, same_secret  # noqa: E402
+from .auth.identity import Identity  # noqa: E402
+from .auth.tickets import Tickets  # noqa: E402
 from .client import sync as sync  # noqa: E402
 from .client.backoff import Change, ConnectionState, Reconnect, is_fatal  # noqa: E402
 from .client.event_source import EventSource  # noqa: E402
@@ -30,6 +33,7 @@ from .errors import (  # noqa: E402
     StreamClosed,
     StreamStalled,
     StreamTruncated,
+    Unauthorized,
 )
 from .event_stream import EventStream  # noqa: E402
 from .fan_out import broadcast  # noqa: E402
@@ -57,6 +61,7 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "ConnectionState",
+    "Credentials",
     "DeflateOptions",
     "ElioError",
     "Event",
@@ -66,6 +71,7 @@ __all__ = [
     "HTTPError",
     "HandshakeError",
     "Headers",
+    "Identity",
     "InvalidHeader",
     "InvalidURL",
     "LimitExceeded",
@@ -83,10 +89,15 @@ __all__ = [
     "StreamClosed",
     "StreamStalled",
     "StreamTruncated",
+    "Tickets",
+    "Unauthorized",
     "WebSocket",
     "__version__",
+    "basic_credentials",
+    "bearer_token",
     "broadcast",
     "connect",
     "is_fatal",
     "run",
+    "same_secret",
 ]

@@ -21,6 +21,7 @@ The tree, by fault first::
     ├── ClientDisconnected         the client left before its request body was complete
     ├── ConcurrencyError           two tasks did at once what only one may do
     ├── HTTPError                  an HTTP status to answer with, raised by a handler
+    │   └── Unauthorized           ... 401, with the challenge that belongs to it
     ├── InvalidURL                 a URL that cannot be used
     └── ConfigurationError         a server or client that cannot start as it was told to
 
@@ -55,6 +56,7 @@ __all__ = [
     "StreamClosed",
     "StreamStalled",
     "StreamTruncated",
+    "Unauthorized",
 ]
 
 _OK_CODES: Final = (1000, 1001, 1005)
@@ -303,6 +305,18 @@ class HTTPError(ElioError):
         self.status = status
         self.detail = detail
         self.headers = tuple(headers)
+
+
+class Unauthorized(HTTPError):
+    """401: it is not known who asks (RFC 9110 15.5.2). Who is known and may not gets an ``HTTPError(403)``.
+
+    Attributes:
+        challenge: value of ``WWW-Authenticate``: what to authenticate with, such as ``Basic realm="site"``.
+    """
+
+    def __init__(self, detail: str = "", *, challenge: str = "Bearer") -> None:
+        super().__init__(401, detail, headers=[("WWW-Authenticate", challenge)])
+        self.challenge = challenge
 
 
 class InvalidURL(ElioError, ValueError):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, cast
 
+from .auth.identity import Identity
 from .errors import StreamClosed
 from .headers import Headers
 from .net.outlet import Outlet
@@ -39,6 +40,10 @@ class StreamResponse(Protocol):
         Returns:
             What makes a piece of the body of some bytes (RFC 9112 7.1: a chunk).
         """
+        ...
+
+    def expire(self) -> None:
+        """End the stream in order, and its handler: its reader has to prove once more who it is."""
         ...
 
 
@@ -159,6 +164,12 @@ class EventStream(Outlet):
         if self._state is None:
             self._state = {}
         return self._state
+
+    def renew(self, identity: Identity) -> None:
+        """From now on this is who the reader is. At its end the stream ends; a reader that comes back proves anew."""
+        self.request.identity = identity
+        if self.is_active:
+            self.request.watch_identity(self._runtime, self._response.expire)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 

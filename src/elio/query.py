@@ -11,10 +11,13 @@ from urllib.parse import unquote_plus
 
 from .errors import HTTPError
 
-__all__ = ["MAX_FIELDS", "Query"]
+__all__ = ["MAX_FIELDS", "SECRET_FIELDS", "Query", "hide_secrets"]
 
 MAX_FIELDS: Final = 1_000
 """Fields of one query or form: more than any page has, few enough to cost nothing."""
+
+SECRET_FIELDS: Final = frozenset({"access_token", "ticket", "token"})
+"""Fields of a query that let somebody in: logs do not show their values (RFC 6750 2.3)."""
 
 
 class Query:
@@ -80,3 +83,16 @@ class Query:
     def items(self) -> list[tuple[str, str]]:
         """Pairs of name and value, repeated names included, in order."""
         return list(self._fields)
+
+
+def hide_secrets(target: str) -> str:
+    """A request target for logs: the values of :data:`SECRET_FIELDS` are replaced by ``...``."""
+    path, question, query = target.partition("?")
+    if not question:
+        return target
+    return f"{path}?{'&'.join(map(_hide, query.split('&')))}"
+
+
+def _hide(field: str) -> str:
+    name, equals, _ = field.partition("=")
+    return f"{name}=..." if equals and unquote_plus(name) in SECRET_FIELDS else field

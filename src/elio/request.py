@@ -8,17 +8,20 @@ socket.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
+from .auth.identity import Identity
+from .auth.watch import Watch
 from .body import EMPTY_BODY, Body
 from .cookies import parse_cookies
 from .errors import HTTPError
 from .headers import Headers
 from .http.message import RequestHead
+from .net.runtime import Runtime
 from .net.stream import Stream, peer_name
-from .query import Query
+from .query import Query, hide_secrets
 
 __all__ = ["EMPTY_BODY", "Body", "Query", "Request"]
 
@@ -52,7 +55,18 @@ class Request:
         scheme: as given.
     """
 
-    __slots__ = ("_body", "_client", "_cookies", "_params", "_query", "_state", "head", "scheme", "server")
+    __slots__ = (
+        "_body",
+        "_client",
+        "_cookies",
+        "_identity",
+        "_params",
+        "_query",
+        "_state",
+        "head",
+        "scheme",
+        "server",
+    )
 
     def __init__(
         self,
@@ -72,10 +86,11 @@ class Request:
         self._body = body
         self._query: Query | None = None
         self._cookies: dict[str, str] | None = None
+        self._identity: Identity | Watch | None = None
         self._state: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
-        return f"<Request {self.head.method} {self.head.target!r} from {self.client or 'unknown'}>"
+        return f"<Request {self.head.method} {hide_secrets(self.head.target)!r} from {self.client or 'unknown'}>"
 
     @property
     def client(self) -> str:
@@ -173,6 +188,35 @@ class Request:
     def content_type(self) -> str:
         """The media type of the body, in lower case and without parameters; empty if none was given."""
         return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def user(self) -> Any:
+        """The user, as the ``authenticate`` function of the route calls it; None where there is none."""
+        identity = self.identity
+        return None if identity is None else identity.user
+
+    @property
+    def identity(self) -> Identity | None:
+        """The user with the end of what is known of it; None where nobody was asked."""
+        return self._identity.identity if isinstance(self._identity, Watch) else self._identity
+
+    @identity.setter
+    def identity(self, identity: Identity) -> None:
+        if isinstance(self._identity, Watch):
+            self._identity.renew(identity)
+        else:
+            self._identity = identity
+
+    def watch_identity(self, runtime: Runtime, end: Callable[[], object]) -> None:
+        """Call back once when the identity is over; a connection that stays open does that."""
+        identity = self._identity
+        if isinstance(identity, Identity) and identity.expires is not None:
+            self._identity = Watch(identity, runtime, end)
+
+    def forget_identity(self) -> None:
+        """The connection has ended: its identity is looked after no longer, and may still be asked for."""
+        if isinstance(self._identity, Watch):
+            self._identity.stop()
 
     @property
     def state(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from os import urandom
 from time import perf_counter
 from typing import Any, Final, Protocol
 
+from .auth.identity import Identity
 from .errors import ConnectionClosed, LocalProtocolError
 from .headers import Headers, HeadersLike
 from .net.ready import Wakeup
@@ -156,6 +157,22 @@ class WebSocket(Wire):
         if not self._ended or self._begun_closing:
             return None
         return self._closed_error()
+
+    def renew(self, identity: Identity) -> None:
+        """From now on this is who the client is, say since it has sent a new token. At its end 3000 closes.
+
+        Raises:
+            LocalProtocolError: this is the side of the client.
+        """
+        if self.request is None:
+            raise LocalProtocolError("only a server knows its peer by an identity")
+        self.request.identity = identity
+        if not self._lost:
+            self.request.watch_identity(self._runtime, self.expire)
+
+    def expire(self) -> None:
+        """Called at the end of the identity: the client has to prove once more who it is."""
+        self.close_soon(CloseCode.UNAUTHORIZED, "the authentication has expired")
 
     # -- opening handshake, server side --------------------------------------------------------------------------------
 

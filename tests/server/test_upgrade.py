@@ -78,6 +78,8 @@ def make_router() -> Router:
     async def accept(ws: WebSocket) -> None:
         with pytest.raises(LocalProtocolError, match="was not offered"):
             await ws.accept(subprotocol="other")
+        with pytest.raises(LocalProtocolError, match="was not offered"):
+            await ws.accept(subprotocol="elio.ticket.x")
         await ws.accept(subprotocol="chat", headers={"Set-Cookie": "a=b"})
 
     @router.websocket("/bad-reject")

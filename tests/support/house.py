@@ -50,6 +50,7 @@ ROOMS: Final = (
         frozenset(
             {
                 "_send",
+                "auth",
                 "body",
                 "channels",
                 "conditional",

@@ -23,7 +23,7 @@ def test_control_opcodes_have_the_high_bit() -> None:
 
 
 def test_close_codes_are_those_of_the_registry() -> None:
-    assert [code.value for code in CloseCode] == [1000, 1001, 1002, 1003, *range(1005, 1016)]
+    assert [code.value for code in CloseCode] == [1000, 1001, 1002, 1003, *range(1005, 1016), 3000]
 
 
 def test_every_close_code_has_a_label() -> None:

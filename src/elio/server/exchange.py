@@ -18,6 +18,7 @@ from ..http.response import encode_chunk
 from ..net.runtime import Runtime
 from ..net.stream import Stream
 from ..net.task import start_task
+from ..query import hide_secrets
 from ..request import Request
 from ..response import Response
 from ..session import WebSocket
@@ -214,6 +215,7 @@ class Exchange:
 
     def _over(self, run: Run) -> None:
         """The handler of a WebSocket or an event stream has ended."""
+        self.request.forget_identity()
         if isinstance(run, WebSocketRun):
             self._context.forget(run.ws)
             if self.websocket is None:  # the stream was its own
@@ -276,7 +278,7 @@ class Exchange:
 
     def _log(self, status: int) -> None:
         if self._started:
-            line = f"{self.request.method} {self.request.target}"
+            line = f"{self.request.method} {hide_secrets(self.request.target)}"
             self._context.log_access(line, self.request.client, status, perf_counter() - self._started)
 
     # -- what it may become (an elio.server.upgrade.Carrier) -----------------------------------------------------------
@@ -294,6 +296,7 @@ class Exchange:
     def _open_websocket(self, response: Upgrade) -> WebSocketRun:
         ws = self.websocket = open_websocket(self, self.request, response, origins=self._context.origins)
         self._context.websockets[ws] = self._running
+        self.request.watch_identity(ws.runtime, ws.expire)
         return WebSocketRun(ws, response.route, self._running)
 
     def switch(self, ws: WebSocket, headers: Headers) -> bytes:
@@ -313,6 +316,7 @@ class Exchange:
         run = StreamRun(self, self.request, response)
         self.events = run.stream
         self._line.stream_opened()
+        self.request.watch_identity(self.runtime, run.expire)
         return run
 
     def begin_stream(self, stream: EventStream, headers: Headers) -> Callable[[bytes], bytes]:
@@ -326,6 +330,8 @@ class Exchange:
         return encode_chunk if http.is_chunked else bytes
 
     def end_stream(self) -> None:
-        """Complete the body of an event stream, if its reader is still there and it is not complete yet."""
-        if not self._line.is_lost and not self._line.http.response_complete:
-            self._line.http.end_body()
+        """Complete the body of an event stream, if its reader is still there and it is not complete already."""
+        line = self._line
+        if not line.is_lost and not line.http.response_complete:
+            line.http.end_body()
+            line.flush()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from ..errors import ConfigurationError, HTTPError
 from ..event_stream import EventStream
@@ -25,6 +25,7 @@ from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions
 from .cors import cors
 from .process.readiness import Check, Readiness
+from .entry.guard import Authenticate, guarded
 from .static import static_files
 from .upgrade import Streaming, StreamRoute, Upgrade, WebSocketRoute
 
@@ -38,15 +39,24 @@ AnyHandler = TypeVar("AnyHandler", bound=Callable[[Request], Any])
 SocketHandler = TypeVar("SocketHandler", bound=Callable[[WebSocket], Awaitable[None]])
 EventHandler = TypeVar("EventHandler", bound=Callable[[EventStream], Awaitable[None]])
 CheckT = TypeVar("CheckT", bound=Check)
+AuthenticateT = TypeVar("AuthenticateT", bound=Authenticate)
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 ErrorHandlerT = TypeVar("ErrorHandlerT", bound=ErrorHandler)
+
+
+class _Guarded(NamedTuple):
+    """A handler with who asks for the user before it is called: None for nobody, UNSET for the router's function."""
+
+    handler: Handler
+    auth: Authenticate | None
 
 
 class Router:
     """Routes, middleware and mounted routers of one program or of a part of it."""
 
     def __init__(self) -> None:
-        self._table: RouteTable[Handler] = RouteTable()
+        self._table: RouteTable[_Guarded] = RouteTable()
+        self._authenticate: Authenticate | None = UNSET
         self._middleware: list[Middleware] = []
         self._mounted: list[tuple[str, Router]] = []
         self._checks: dict[str, Check] = {}
@@ -55,67 +65,81 @@ class Router:
 
     # -- HTTP ----------------------------------------------------------------------------------------------------------
 
-    def route(self, pattern: str, methods: str | Iterable[str] = "GET") -> Callable[[AnyHandler], AnyHandler]:
+    def route(
+        self, pattern: str, methods: str | Iterable[str] = "GET", *, auth: Authenticate | None = UNSET
+    ) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for some methods: ``@router.route("/users/:id", ["GET", "PUT"])``.
 
         Args:
             pattern: see :mod:`elio.routing`.
             methods: one method or several.
+            auth: who is asked for the user of this route, instead of what :meth:`authenticate` registered; None lets
+                everybody in.
 
         Raises:
             ConfigurationError: the pattern cannot be used or is taken.
         """
 
         def register(handler: AnyHandler) -> AnyHandler:
-            self._table.add(pattern, methods, _as_handler(handler))
+            self._table.add(pattern, methods, _Guarded(_as_handler(handler), auth))
             return handler
 
         return register
 
-    def get(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+    def get(self, pattern: str, *, auth: Authenticate | None = UNSET) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for GET, and for HEAD where there is no other."""
-        return self.route(pattern, "GET")
+        return self.route(pattern, "GET", auth=auth)
 
-    def post(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+    def post(self, pattern: str, *, auth: Authenticate | None = UNSET) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for POST."""
-        return self.route(pattern, "POST")
+        return self.route(pattern, "POST", auth=auth)
 
-    def put(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+    def put(self, pattern: str, *, auth: Authenticate | None = UNSET) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for PUT."""
-        return self.route(pattern, "PUT")
+        return self.route(pattern, "PUT", auth=auth)
 
-    def patch(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+    def patch(self, pattern: str, *, auth: Authenticate | None = UNSET) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for PATCH."""
-        return self.route(pattern, "PATCH")
+        return self.route(pattern, "PATCH", auth=auth)
 
-    def delete(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+    def delete(self, pattern: str, *, auth: Authenticate | None = UNSET) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for DELETE."""
-        return self.route(pattern, "DELETE")
+        return self.route(pattern, "DELETE", auth=auth)
 
-    def options(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+    def options(self, pattern: str, *, auth: Authenticate | None = UNSET) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for OPTIONS, instead of the answer that lists the methods."""
-        return self.route(pattern, "OPTIONS")
+        return self.route(pattern, "OPTIONS", auth=auth)
 
-    def head(self, pattern: str) -> Callable[[AnyHandler], AnyHandler]:
+    def head(self, pattern: str, *, auth: Authenticate | None = UNSET) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for HEAD, instead of the one for GET."""
-        return self.route(pattern, "HEAD")
+        return self.route(pattern, "HEAD", auth=auth)
 
-    def static(self, prefix: str, directory: str | os.PathLike[str], *, index: str = "index.html") -> None:
+    def static(
+        self,
+        prefix: str,
+        directory: str | os.PathLike[str],
+        *,
+        index: str = "index.html",
+        auth: Authenticate | None = UNSET,
+    ) -> None:
         """Serve the files below a directory, and nothing beside it.
 
         Args:
             prefix: path below which the files appear, such as ``/assets``.
             directory: must exist.
             index: file that stands for a directory; "" for none.
+            auth: see :meth:`route`.
 
         Raises:
             ConfigurationError: the directory does not exist, or the pattern is taken.
         """
         handler = static_files(directory, index=index)
-        self._table.add(join_prefix(prefix, "/*"), "GET", handler)
+        self._table.add(join_prefix(prefix, "/*"), "GET", _Guarded(handler, auth))
 
     def readiness(self, pattern: str, *, timeout: float = 5.0) -> None:
         """Answer GET with 200 while the server is ready, and with 503 while it goes away or a check fails.
+
+        Nobody is asked who it is.
 
         Args:
             pattern: such as ``/readyz``.
@@ -124,7 +148,7 @@ class Router:
         Raises:
             ConfigurationError: the pattern cannot be used or is taken.
         """
-        self._table.add(pattern, "GET", Readiness(self._all_checks, timeout))
+        self._table.add(pattern, "GET", _Guarded(Readiness(self._all_checks, timeout), None))
 
     def readiness_check(self, name: str) -> Callable[[CheckT], CheckT]:
         """Register a check of this name: ``@router.readiness_check("database")``.
@@ -149,6 +173,7 @@ class Router:
         self,
         pattern: str,
         *,
+        auth: Authenticate | None = UNSET,
         subprotocols: Sequence[str] = (),
         origins: Sequence[str] | None = None,
         compression: DeflateOptions | bool = True,
@@ -164,6 +189,7 @@ class Router:
 
         Args:
             pattern: see :mod:`elio.routing`.
+            auth: see :meth:`route`.
             subprotocols: those this route speaks; the first one the client names is agreed on.
             origins: origins that browsers may connect from, such as ``https://example.com``; ``"*"`` is any. The
                 server's own origin only, by default.
@@ -202,7 +228,7 @@ class Router:
             async def upgrade(request: Request) -> Response:
                 return Upgrade(route)
 
-            self._table.add(pattern, WEBSOCKET, upgrade)
+            self._table.add(pattern, WEBSOCKET, _Guarded(upgrade, auth))
             return handler
 
         return register
@@ -212,6 +238,7 @@ class Router:
         pattern: str,
         *,
         methods: str | Iterable[str] = "GET",
+        auth: Authenticate | None = UNSET,
         keep_alive_interval: float | None = UNSET,
         commit_delay: float | None = UNSET,
         write_limit: int = UNSET,
@@ -221,6 +248,7 @@ class Router:
         Args:
             pattern: see :mod:`elio.routing`.
             methods: one method or several.
+            auth: see :meth:`route`.
             keep_alive_interval: and what follows: this route's value of the bound of that name in
                 :class:`elio.Limits`.
             commit_delay: see there.
@@ -241,12 +269,23 @@ class Router:
             async def stream(request: Request) -> Response:
                 return Streaming(route)
 
-            self._table.add(pattern, methods, stream)
+            self._table.add(pattern, methods, _Guarded(stream, auth))
             return handler
 
         return register
 
     # -- around them ---------------------------------------------------------------------------------------------------
+
+    def authenticate(self, function: AuthenticateT) -> AuthenticateT:
+        """Ask this function who it is before any handler of this router is called, WebSockets and event streams too.
+
+        ``authenticate(request)``, which may be asynchronous, returns the user, an :class:`elio.Identity`, None if
+        nobody is known (401), or a response to answer with instead, such as a redirect. ``request.user`` is the user.
+        It may raise :class:`elio.Unauthorized` and ``HTTPError(403)``. It is called behind all middleware. Routers that
+        are mounted on this one ask it too, unless they have a function of their own.
+        """
+        self._authenticate = function
+        return function
 
     def middleware(self, function: MiddlewareT) -> MiddlewareT:
         """Put a function around every handler of this router and of those mounted on it; the first one is outermost."""
@@ -296,6 +335,7 @@ class Router:
         """
         table: RouteTable[Handler] = RouteTable()
         for pattern, methods, handler in self._collect("", departure or Departure()):
+        for pattern, methods, handler in self._collect("", None):
             table.add(pattern, methods, handler)
         dispatcher = _Dispatcher(table, self._not_found)
         for prefix, middleware in self._scopes("", ()):
@@ -321,6 +361,17 @@ class Router:
         for below, router in self._mounted:
             path = join_prefix(prefix, below) if prefix else below
             for pattern, methods, handler in router._collect(path, departure):
+    def _collect(self, prefix: str, outer: Authenticate | None) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
+        """Patterns, methods and handlers, guarded, those of mounted routers inside their middleware."""
+        own = outer if self._authenticate is UNSET else self._authenticate
+        found = []
+        for route in self._table.routes():
+            handler, auth = route.endpoint
+            auth = own if auth is UNSET else auth
+            inside = handler if auth is None else guarded(handler, auth)
+            found.append((join_prefix(prefix, route.pattern), route.methods, inside))
+        for below, router in self._mounted:
+            for pattern, methods, handler in router._collect(join_prefix(prefix, below) if prefix else below, own):
                 found.append((pattern, methods, _around(router._middleware, handler)))
         return found
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
+from ..auth.tickets import TICKET_SUBPROTOCOL
 from ..errors import ClientDisconnected, ConnectionClosed, HTTPError, LocalProtocolError, StreamClosed
 from ..event_stream import EventStream
 from ..headers import Headers, HeadersLike
@@ -134,6 +135,10 @@ class Carrier(Protocol):
         """Complete the body of an event stream, if its reader is still there."""
         ...
 
+    def cancel(self, message: str) -> None:
+        """Cancel the task of the handler."""
+        ...
+
     def fail(self, error: Exception) -> Awaitable[None]:
         """Answer what went wrong, if it is not too late for that."""
         ...
@@ -154,7 +159,7 @@ class _Handshake:
     def accept(self, ws: WebSocket, subprotocol: str | None, headers: HeadersLike) -> None:
         if subprotocol is None:
             subprotocol = ws.subprotocol
-        elif subprotocol not in parse_subprotocols(self._request.headers):
+        elif subprotocol.startswith(TICKET_SUBPROTOCOL) or subprotocol not in parse_subprotocols(self._request.headers):
             raise LocalProtocolError(f"subprotocol {subprotocol!r} was not offered by the client")
         answer = accept_response(self._key, subprotocol=subprotocol, extensions=self._extensions)
         if self._headers:
@@ -318,6 +323,17 @@ class StreamRun:
         for name, value in _STREAM_HEADERS:
             head.setdefault(name, value)
         return self._carrier.begin_stream(self.stream, head)
+
+    def expire(self) -> None:
+        """End the stream in order, and its handler: its reader has to prove once more who it is."""
+        stream = self.stream
+        if not stream.is_active:
+            return
+        if not stream.has_begun:
+            stream.begin()
+        stream.finish()
+        self._carrier.end_stream()
+        self._carrier.cancel("the authentication has expired")
 
     def start(self) -> Awaitable[None]:
         """Call the handler."""

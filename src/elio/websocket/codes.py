@@ -28,7 +28,7 @@ class Opcode(IntEnum):
 
 
 class CloseCode(IntEnum):
-    """Why a connection ends (RFC 6455 7.4.1, and the IANA registry for 1012 to 1014)."""
+    """Why a connection ends (RFC 6455 7.4.1, and the IANA registry for 1012 to 1014 and from 3000 on)."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
@@ -48,6 +48,8 @@ class CloseCode(IntEnum):
     BAD_GATEWAY = 1014
     TLS_HANDSHAKE = 1015
     """Never on the wire: the TLS handshake failed."""
+    UNAUTHORIZED = 3000
+    """It is not known, or no longer, who the peer is: what 401 is to HTTP."""
 
     @property
     def label(self) -> str:
@@ -71,6 +73,7 @@ _LABELS: Final = {
     CloseCode.TRY_AGAIN_LATER: "try again later",
     CloseCode.BAD_GATEWAY: "bad gateway",
     CloseCode.TLS_HANDSHAKE: "TLS handshake failed",
+    CloseCode.UNAUTHORIZED: "unauthorized",
 }
 
 

@@ -1,0 +1,1 @@
+"""Who gets in: what stands before handlers."""
