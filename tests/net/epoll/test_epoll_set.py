@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from elio.net.outlet import Outlet
 from support.engines import HAS_REACTOR, Engine, Recorder, on_engines
 
 pytestmark = pytest.mark.skipif(not HAS_REACTOR, reason="the reactor is not built or switched off")
@@ -21,6 +22,8 @@ on_tcp = on_engines("reactor", families=("AF_INET",))
 LARGE = 8 * 1024 * 1024
 LENT = 200_000
 """Bytes of a read that a stream gives away as they are, without a copy."""
+LENT_OWN = 50_000
+"""The same for receivers of the library's own kind."""
 
 
 def noise(size: int, seed: int = 1) -> bytes:
@@ -317,8 +320,8 @@ async def test_what_is_written_before_an_event_of_the_same_turn_is_sent_once(eng
 # -- bytes that are lent -----------------------------------------------------------------------------------------------
 
 
-async def large_reads(engine: Engine, recorder: Recorder, count: int) -> None:
-    """Let a stream read ``count`` times LENT bytes in one piece each."""
+async def large_reads(engine: Engine, recorder: Recorder, count: int, size: int = LENT) -> None:
+    """Let a stream read ``count`` times ``size`` bytes in one piece each."""
     ours, peer = engine.connected_sockets()
     with peer:
         for sock in (ours, peer):
@@ -328,9 +331,9 @@ async def large_reads(engine: Engine, recorder: Recorder, count: int) -> None:
         for number in range(count):
             stream.pause_reading()
             await engine.turns(2)
-            await engine.send(peer, noise(LENT, number))
+            await engine.send(peer, noise(size, number))
             stream.resume_reading()
-            await recorder.until_received(LENT * (number + 1))
+            await recorder.until_received(size * (number + 1))
         stream.abort()
     await engine.turns()
 
@@ -386,6 +389,25 @@ async def test_each_has_its_own_hash_and_length(engine: Engine) -> None:
     large = [(where, hashed) for where, hashed, size in facts if size >= LENT]
     assert len({hashed for _, hashed in large}) == len(large) >= 1
     assert len({where for where, _ in large}) == 1, "it is the same buffer each time"
+
+
+class OwnRecorder(Recorder, Outlet):
+    """A receiver of the library's own kind."""
+
+
+@on_all
+async def test_receivers_of_our_own_are_lent_less_than_others(engine: Engine) -> None:
+    where: list[int] = []
+    kept: list[bytes] = []
+    recorder = OwnRecorder()
+    recorder.on_data = lambda data: where.append(id(data)) if len(data) == LENT_OWN else None
+    await large_reads(engine, recorder, 3, LENT_OWN)
+    assert recorder.data == b"".join(noise(LENT_OWN, number) for number in range(3))
+    assert len(set(where)) == 1, "it is the same buffer each time"
+    recorder = OwnRecorder()
+    recorder.on_data = kept.append
+    await large_reads(engine, recorder, 3, LENT_OWN)
+    assert b"".join(kept) == b"".join(noise(LENT_OWN, number) for number in range(3))
 
 
 @on_all

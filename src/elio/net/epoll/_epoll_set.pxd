@@ -102,5 +102,5 @@ cdef class EpollSet:
     cdef int _report(self, str message, error, stream, receiver) except -1
     cdef int _has_read(self, Pollable stream, Py_ssize_t size) except -1
     cdef int _write_later(self, Pollable stream) except -1
-    cdef bytes _receive(self, int fd, int *cut)
+    cdef bytes _receive(self, int fd, receiver, int *cut)
     cdef int _take_back(self) except -1

@@ -16,6 +16,8 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
+from elio.net.outlet cimport Outlet
+
 __all__ = ["EpollSet"]
 
 
@@ -59,6 +61,7 @@ cdef extern from "_epoll.h" nogil:
 
 cdef enum:
     LEND = 131072  # from so many bytes on the receiver gets the buffer itself; it comes back unless it is kept
+    LEND_OWN = 32768  # the same for receivers of our own, which keep little of what they get
     EVENTS = 512  # events of one turn; what more is ready has its turn next
     BATCH_SIZE = 262144  # bytes that are read before the receivers are told
     PATIENCE = 200000  # nanoseconds for which what one receiver writes waits for the receivers after it
@@ -327,7 +330,7 @@ cdef class EpollSet:
             self.loop.call_soon(self.on_empty)
         return 0
 
-    cdef bytes _receive(self, int fd, int *cut):
+    cdef bytes _receive(self, int fd, receiver, int *cut):
         """What can be read now, at most READ_SIZE bytes; b"" at the end; None on an error, which is in `_error`.
 
         If `_lent` is set then, the receiver is told at once, and `_take_back` called behind it.
@@ -340,7 +343,7 @@ cdef class EpollSet:
         if size < 0:
             self._error = <int> size
             return None
-        if size < LEND:
+        if size < LEND_OWN or size < LEND and not isinstance(receiver, (Outlet, Sink)):
             return PyBytes_FromStringAndSize(_octets(buffer), size)
         self._buffer = NULL
         self._lent = buffer

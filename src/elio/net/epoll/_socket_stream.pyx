@@ -155,7 +155,7 @@ cdef class SocketStream(Pollable):
         cdef int cut = 0
         if self._closing or self._reading_paused or self._at_end:
             return 0
-        data = self._set._receive(self._fd, &cut if self._is_unix else NULL)
+        data = self._set._receive(self._fd, self._receiver, &cut if self._is_unix else NULL)
         if data is None:
             self._readable = False
             if self._set._error != -EAGAIN:
