@@ -214,7 +214,7 @@ class Wakeup:
         self._cancelled: tuple[Any] | None = None
         self.value: Any = None
 
-    def __await__(self) -> Wakeup:
+    def __await__(self) -> Any:
         return self
 
     def __iter__(self) -> Wakeup:

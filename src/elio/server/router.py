@@ -24,8 +24,8 @@ from ..routing import WEBSOCKET, Kind, Match, MethodNotAllowed, NotFound, Option
 from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions
 from .cors import cors
-from .process.readiness import Check, Readiness
 from .entry.guard import Authenticate, guarded
+from .process.readiness import Check, Readiness
 from .static import static_files
 from .upgrade import Streaming, StreamRoute, Upgrade, WebSocketRoute
 
@@ -334,8 +334,7 @@ class Router:
             ConfigurationError: two mounted routers share a path.
         """
         table: RouteTable[Handler] = RouteTable()
-        for pattern, methods, handler in self._collect("", departure or Departure()):
-        for pattern, methods, handler in self._collect("", None):
+        for pattern, methods, handler in self._collect("", departure or Departure(), None):
             table.add(pattern, methods, handler)
         dispatcher = _Dispatcher(table, self._not_found)
         for prefix, middleware in self._scopes("", ()):
@@ -352,26 +351,22 @@ class Router:
             found.extend(router._scopes(path, inner))
         return found
 
-    def _collect(self, prefix: str, departure: Departure) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
-        """Patterns, methods and handlers, those of mounted routers inside their middleware."""
-        found = []
-        for route in self._table.routes():
-            handler = route.endpoint.on(departure) if isinstance(route.endpoint, Readiness) else route.endpoint
-            found.append((join_prefix(prefix, route.pattern), route.methods, handler))
-        for below, router in self._mounted:
-            path = join_prefix(prefix, below) if prefix else below
-            for pattern, methods, handler in router._collect(path, departure):
-    def _collect(self, prefix: str, outer: Authenticate | None) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
+    def _collect(
+        self, prefix: str, departure: Departure, outer: Authenticate | None
+    ) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
         """Patterns, methods and handlers, guarded, those of mounted routers inside their middleware."""
         own = outer if self._authenticate is UNSET else self._authenticate
         found = []
         for route in self._table.routes():
             handler, auth = route.endpoint
+            if isinstance(handler, Readiness):
+                handler = handler.on(departure)
             auth = own if auth is UNSET else auth
             inside = handler if auth is None else guarded(handler, auth)
             found.append((join_prefix(prefix, route.pattern), route.methods, inside))
         for below, router in self._mounted:
-            for pattern, methods, handler in router._collect(join_prefix(prefix, below) if prefix else below, own):
+            path = join_prefix(prefix, below) if prefix else below
+            for pattern, methods, handler in router._collect(path, departure, own):
                 found.append((pattern, methods, _around(router._middleware, handler)))
         return found
 
