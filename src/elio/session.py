@@ -230,9 +230,11 @@ class WebSocket(Wire):
         """
         self._opening = None
         self.subprotocol = subprotocol
-        self._deadline = 0.0
+        asked_at, self._deadline = self._deadline, 0.0
         self._start_pings(self._runtime.timer.now())
-        self._schedule()
+        # As a rule the timer asks early enough already, at the deadline that has gone.
+        if not 0.0 < asked_at <= self._ping_due:
+            self._schedule()
         if rest:
             self.data_received(rest)
 

@@ -16,7 +16,8 @@ cdef int _CLOSED
 
 @cython.auto_pickle(False)
 cdef class TlsRuntime:
-    cdef readonly object buffer
+    cdef readonly bytearray buffer
+    cdef readonly object view
     cdef readonly object context
     cdef readonly object loop
     cdef readonly double handshake_timeout
@@ -25,6 +26,7 @@ cdef class TlsRuntime:
 @cython.auto_pickle(False)
 cdef class TlsStream(Sink):
     cdef TlsRuntime _shared
+    cdef object _engine
     cdef object _error
     cdef object _incoming
     cdef object _outgoing
@@ -37,6 +39,7 @@ cdef class TlsStream(Sink):
     cdef bint _at_end
     cdef bint _reading_paused
     cdef bint _told
+    cdef bint _unread
     cdef int _state
 
     cdef _shake_hands(self)
@@ -45,7 +48,7 @@ cdef class TlsStream(Sink):
     cdef _go_on(self)
     @cython.locals(data=bytes, start=Py_ssize_t, size=Py_ssize_t)
     cdef _feed(self)
-    @cython.locals(count=Py_ssize_t, size=Py_ssize_t)
+    @cython.locals(buffer=bytearray, data="const unsigned char *", count=Py_ssize_t, size=Py_ssize_t)
     cdef _read(self)
     cdef _end_of_input(self)
     cpdef write(self, data)

@@ -49,13 +49,14 @@ class TlsRuntime:
         handshake_timeout: seconds for a handshake, from the accept on.
     """
 
-    __slots__ = ("buffer", "context", "handshake_timeout", "loop")
+    __slots__ = ("buffer", "context", "handshake_timeout", "loop", "view")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, handshake_timeout: float) -> None:
         self.loop = loop
         self.context = context
         self.handshake_timeout = handshake_timeout
-        self.buffer = memoryview(bytearray(_BUFFER))
+        self.buffer = bytearray(_BUFFER)
+        self.view = memoryview(self.buffer)
 
 
 class TlsStream(Sink):
@@ -68,6 +69,7 @@ class TlsStream(Sink):
 
     __slots__ = (
         "_at_end",
+        "_engine",
         "_error",
         "_incoming",
         "_left",
@@ -81,6 +83,7 @@ class TlsStream(Sink):
         "_timer",
         "_tls",
         "_told",
+        "_unread",
     )
 
     def __init__(self, shared: TlsRuntime, receiver: Any) -> None:
@@ -89,11 +92,13 @@ class TlsStream(Sink):
         self._state = _HANDSHAKE
         self._stream: Any = None
         self._tls: Any = None
+        self._engine: Any = None
         self._incoming: Any = None
         self._outgoing: Any = None
         self._error: Exception | None = None
         self._left = b""  # ciphertext from the offset on, that OpenSSL has not got yet
         self._offset = 0
+        self._unread = False  # whether OpenSSL has got what it has not read
         self._at_end = False
         self._reading_paused = False
         self._told = False
@@ -148,15 +153,19 @@ class TlsStream(Sink):
             self._incoming = ssl.MemoryBIO()
             self._outgoing = ssl.MemoryBIO()
             self._tls = self._shared.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+            # What it calls in its turn, where it has that: one frame of the interpreter less for each read and write.
+            self._engine = getattr(self._tls, "_sslobj", self._tls)
         self._feed()
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
+            self._unread = False
             self._send_out()
             return
         except (ssl.SSLError, ssl.CertificateError) as error:
             self._fail("handshake", error)
             return
+        self._unread = self._incoming.pending > 0
         self._send_out()
         self._stop_timer()
         self._state = _OPEN
@@ -190,13 +199,13 @@ class TlsStream(Sink):
 
     def _go_on(self) -> None:
         """Take what has come, as long as it is wanted."""
-        while self._left or (self._incoming is not None and self._incoming.pending):
+        while self._left or self._unread:
             if self._state == _HANDSHAKE:
                 self._shake_hands()
             elif self._state == _CLOSED or self._reading_paused:
                 return
             else:
-                if not self._incoming.pending:
+                if not self._unread:
                     self._feed()
                 self._read()
 
@@ -211,18 +220,22 @@ class TlsStream(Sink):
         else:
             self._left = b""
             self._offset = 0
-        self._incoming.write(data[start : start + size])
+        self._incoming.write(data if size == len(data) else memoryview(data)[start : start + size])
+        self._unread = True
 
     def _read(self) -> None:
         """Hand on the records that are there."""
-        tls = self._tls
+        engine = self._engine
         incoming = self._incoming
-        view = self._shared.buffer
+        buffer = self._shared.buffer
+        data = buffer
+        view = self._shared.view
         count = 0
         while count <= _BUFFER - _RECORD:
             try:
-                size = tls.read(_BUFFER - count, view[count:] if count else view)
+                size = engine.read(_BUFFER - count, view[count:] if count else view)
             except ssl.SSLWantReadError:
+                self._unread = False
                 break
             except ssl.SSLZeroReturnError:
                 size = 0
@@ -230,16 +243,18 @@ class TlsStream(Sink):
                 self._error = error.with_traceback(None)
                 size = 0
             if not size:
+                self._unread = False
                 self._at_end = True
                 break
             count += size
             # Asking once more where nothing is left would cost an exception.
             if not incoming.pending:
+                self._unread = False
                 break
         if self._outgoing.pending:
             self._send_out()  # an answer of the protocol itself, as to a change of keys
         if count and self._state == _OPEN:
-            self._receiver.data_received(bytes(view[:count]))
+            self._receiver.data_received(bytes(data[:count]))
         if self._at_end and not self._reading_paused:
             self._end_of_input()
 
@@ -268,7 +283,7 @@ class TlsStream(Sink):
             return
         self._reading_paused = False
         self._stream.resume_reading()
-        if self._left or self._at_end or self._incoming.pending:
+        if self._left or self._at_end or self._unread:
             self._shared.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
@@ -294,7 +309,7 @@ class TlsStream(Sink):
             return
         try:
             if len(data) <= _RECORD:
-                self._tls.write(data)
+                self._engine.write(data)
                 self._stream.write(self._outgoing.read())
             else:
                 self._write_pieces((data,))
@@ -317,7 +332,7 @@ class TlsStream(Sink):
             view = memoryview(data)
             size = len(view)
             for start in range(0, size, _OUT):
-                self._tls.write(view[start : start + _OUT])
+                self._engine.write(view[start : start + _OUT])
                 if outgoing.pending >= _OUT:
                     pieces.append(outgoing.read())
         if outgoing.pending:
