@@ -42,7 +42,7 @@ EXAMPLES = [
     InvalidHeader("text", name="X-A", value="1\n"),
     RemoteProtocolError("text", close_code=1002, status=400, headers=[("A", "1")]),
     MessageTooBig(size=11, limit=10),
-    LimitExceeded("text", size=11, limit=10, close_code=1008, status=431),
+    LimitExceeded("text", bound="max_headers", size=11, limit=10, close_code=1008, status=431),
     EventTooBig(size=11, limit=10, what="line"),
     ConnectError("text", timed_out=True, is_certificate=True),
     HandshakeError("text", status=403, headers=[("A", "1")], body=b"no"),
@@ -123,7 +123,7 @@ def test_an_event_too_big_says_the_numbers_and_has_no_code() -> None:
 
 
 def test_a_limit_carries_its_numbers() -> None:
-    error = LimitExceeded("5 headers, limit 4", size=5, limit=4, status=431)
+    error = LimitExceeded("5 headers, limit 4", bound="max_headers", size=5, limit=4, status=431)
     assert (error.size, error.limit, error.status, error.close_code) == (5, 4, 431, 0)
 
 

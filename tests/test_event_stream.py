@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from elio.auth.identity import Identity
+from elio.causes import PeerDisconnected
 from elio.errors import InvalidHeader, StreamClosed
 from elio.event_stream import EventStream
 from elio.headers import Headers
@@ -85,7 +86,7 @@ async def test_a_reader_may_become_somebody_else_and_is_told_when_that_ends(desk
 
 
 async def test_a_stream_that_has_ended_is_not_looked_after(desk: Desk) -> None:
-    desk.stream.connection_lost()
+    desk.stream.connection_lost(PeerDisconnected())
     desk.stream.renew(Identity("bob", expires=time.time()))
     assert isinstance(desk.stream.request._identity, Identity)
 
@@ -208,7 +209,7 @@ async def test_a_reader_that_has_gone_is_told_to_whoever_sends(desk: Desk) -> No
     desk.stream.pause_writing()
     waiting = asyncio.ensure_future(desk.stream.send("a"))
     await asyncio.sleep(0)
-    desk.stream.connection_lost()
+    desk.stream.connection_lost(PeerDisconnected())
     with pytest.raises(StreamClosed, match="has gone"):
         await waiting
     with pytest.raises(StreamClosed, match="has gone"):
@@ -258,7 +259,7 @@ async def test_the_end_is_waited_for_by_anybody(desk: Desk) -> None:
 
 async def test_a_reader_that_goes_ends_the_waiting(desk: Desk) -> None:
     waiting = await _wait(desk.stream)
-    desk.stream.connection_lost()
+    desk.stream.connection_lost(PeerDisconnected())
     await waiting
 
 
@@ -283,7 +284,7 @@ async def test_facts(desk: Desk) -> None:
     assert desk.stream.params == {}
     desk.stream.state["a"] = 1
     assert desk.stream.state == {"a": 1}
-    desk.stream.connection_lost()
+    desk.stream.connection_lost(PeerDisconnected())
     assert repr(desk.stream) == "<EventStream /events closed>"
 
 

@@ -4,9 +4,11 @@ from . import _twins
 
 _twins.choose()
 
+from . import causes as causes  # noqa: E402
 from .auth.credentials import Credentials, basic_credentials, bearer_token, same_secret  # noqa: E402
 from .auth.identity import Identity  # noqa: E402
 from .auth.tickets import Tickets  # noqa: E402
+from .causes import Cause  # noqa: E402
 from .client import sync as sync  # noqa: E402
 from .client.backoff import Change, ConnectionState, Reconnect, is_fatal  # noqa: E402
 from .client.event_source import EventSource  # noqa: E402
@@ -51,6 +53,7 @@ from .websocket.codes import CloseCode, Opcode  # noqa: E402
 from .websocket.deflate import DeflateOptions  # noqa: E402
 
 __all__ = [
+    "Cause",
     "Change",
     "ClientDisconnected",
     "CloseCode",
@@ -96,6 +99,7 @@ __all__ = [
     "basic_credentials",
     "bearer_token",
     "broadcast",
+    "causes",
     "connect",
     "is_fatal",
     "run",

@@ -111,6 +111,11 @@ class Body:
         """Whether the end has been fed: only then may the connection go on to its next request."""
         return self._eof
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a reader waits for more of it."""
+        return self._waiter is not None
+
     def feed(self, data: bytes) -> None:
         """Add bytes that have arrived."""
         self._received += len(data)

@@ -34,6 +34,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
+from .causes import Cause, OverLimit, ProtocolError
+
 __all__ = [
     "ClientDisconnected",
     "ConcurrencyError",
@@ -122,33 +124,49 @@ class RemoteProtocolError(ElioError):
         self.status = status
         self.headers = tuple(headers)
 
+    @property
+    def cause(self) -> Cause:
+        """Why a connection ends that is closed for this."""
+        return ProtocolError(str(self), int(self.close_code or self.status))
+
 
 class LimitExceeded(RemoteProtocolError):
     """The peer ran into a bound, most of them of :class:`elio.Limits`.
 
     Attributes:
+        bound: the name of the bound.
         limit: the bound.
         size: what was seen, as far as it was counted.
     """
 
-    def __init__(self, message: str, *, size: int, limit: int, close_code: int = 0, status: int = 0) -> None:
+    def __init__(
+        self, message: str, *, bound: str, size: int, limit: int, close_code: int = 0, status: int = 0
+    ) -> None:
         super().__init__(message, close_code=close_code, status=status)
+        self.bound = bound
         self.size = size
         self.limit = limit
+
+    @property
+    def cause(self) -> Cause:
+        """Why a connection ends that is closed for this."""
+        return OverLimit(self.bound, self.size, self.limit)
 
 
 class MessageTooBig(LimitExceeded):
     """A message is over ``max_message_size``; answered with close code 1009 (RFC 6455 7.4.1)."""
 
     def __init__(self, *, size: int, limit: int, what: str = "message") -> None:
-        super().__init__(f"{what} of {size} bytes, limit {limit}", size=size, limit=limit, close_code=1009)
+        message = f"{what} of {size} bytes, limit {limit}"
+        super().__init__(message, bound="max_message_size", size=size, limit=limit, close_code=1009)
 
 
 class EventTooBig(LimitExceeded):
     """A line or an event of an event stream is over ``max_event_size``."""
 
     def __init__(self, *, size: int, limit: int, what: str = "event") -> None:
-        super().__init__(f"{what} of {size} bytes, limit {limit}", size=size, limit=limit)
+        message = f"{what} of {size} bytes, limit {limit}"
+        super().__init__(message, bound="max_event_size", size=size, limit=limit)
 
 
 class ConnectError(ElioError):
@@ -198,9 +216,12 @@ class ConnectionClosed(ElioError):
             the peer's close frame; ours as long as the peer has not answered it.
         reason: close reason (RFC 6455 7.1.6).
         by_peer: whether the peer began the closing handshake.
+        cause: why it has ended, see :mod:`elio.causes`; None if the program made this exception itself.
     """
 
-    def __init__(self, code: int, reason: str = "", *, by_peer: bool = False, detail: str = "") -> None:
+    def __init__(
+        self, code: int, reason: str = "", *, by_peer: bool = False, detail: str = "", cause: Cause | None = None
+    ) -> None:
         who = "the peer" if by_peer else "this side"
         text = f"connection closed by {who} with code {code}"
         if reason:
@@ -211,6 +232,7 @@ class ConnectionClosed(ElioError):
         self.code = code
         self.reason = reason
         self.by_peer = by_peer
+        self.cause = cause
 
 
 class ConnectionClosedOK(ConnectionClosed):
@@ -221,10 +243,12 @@ class ConnectionClosedError(ConnectionClosed):
     """The connection ended in any way but the agreed one."""
 
 
-def connection_closed(code: int, reason: str = "", *, by_peer: bool = False, detail: str = "") -> ConnectionClosed:
+def connection_closed(
+    code: int, reason: str = "", *, by_peer: bool = False, detail: str = "", cause: Cause | None = None
+) -> ConnectionClosed:
     """Make the kind of :class:`ConnectionClosed` that fits the close code."""
     kind = ConnectionClosedOK if code in _OK_CODES else ConnectionClosedError
-    return kind(code, reason, by_peer=by_peer, detail=detail)
+    return kind(code, reason, by_peer=by_peer, detail=detail, cause=cause)
 
 
 class StreamClosed(ElioError):
@@ -232,7 +256,14 @@ class StreamClosed(ElioError):
 
     On the server its reader has gone, or it was closed: nothing more can be sent. At the client it ended as it should:
     nothing more can be received.
+
+    Attributes:
+        cause: on the server, why it has ended; see :mod:`elio.causes`.
     """
+
+    def __init__(self, message: str, *, cause: Cause | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class StreamTruncated(ElioError):

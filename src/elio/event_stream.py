@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, cast
 
 from .auth.identity import Identity
+from .causes import Cause, Closed
 from .errors import StreamClosed
 from .headers import Headers
 from .net.outlet import Outlet
@@ -86,6 +87,7 @@ class EventStream(Outlet):
 
     Attributes:
         request: the request that opened the stream.
+        cause: why the stream has ended, see :mod:`elio.causes`; None while it is active.
     """
 
     __slots__ = (
@@ -303,6 +305,7 @@ class EventStream(Outlet):
             departure.discard(waiter)
 
     def _end(self) -> None:
+        self.explain(Closed())
         self.flush()
         self._closed = True
         self._stop()
@@ -333,14 +336,14 @@ class EventStream(Outlet):
         self._end()
 
     def _closed_error(self) -> StreamClosed:
-        return StreamClosed(
-            "the event stream was closed" if self._closed else "the reader of the event stream has gone"
-        )
+        message = "the event stream was closed" if self._closed else "the reader of the event stream has gone"
+        return StreamClosed(message, cause=self.cause)
 
     # -- called by the server ------------------------------------------------------------------------------------------
 
-    def connection_lost(self) -> None:
+    def connection_lost(self, cause: Cause) -> None:
         """The reader has gone."""
+        self.explain(cause)
         self._lost = True
         self._output = None
         self._stop()
@@ -368,7 +371,7 @@ class EventStream(Outlet):
         if not self.is_active:
             return
         if self._is_stalled(now):
-            self._stream.abort()
+            self._cut_stalled()
             return
         if self._begin_due and now >= self._begin_due:
             self.begin()

@@ -73,6 +73,8 @@ class Limits:
     """Open connections of one server in all; one more is answered 503 and closed."""
     backlog: int = 1024
     """Connections that the system holds ready for accepting."""
+    unacknowledged_timeout: float | None = 15.0
+    """A peer whose system acknowledges nothing for so long is gone: it, or the network, vanished without a word."""
 
     # -- WebSocket messages
     max_message_size: int | None = 1 * MIB

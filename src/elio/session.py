@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any, Final, Protocol
 
 from .auth.identity import Identity
+from .causes import Aborted, AuthenticationExpired, Closed
 from .errors import ConnectionClosed, LocalProtocolError
 from .headers import Headers, HeadersLike
 from .net.ready import Wakeup
@@ -58,6 +59,7 @@ class WebSocket(Wire):
         response_headers: those of the server's answer to a client's handshake; None on a server.
         subprotocol: what was agreed on in the handshake, or None.
         latency: seconds of the last measured round trip of a ping, or None before the first.
+        cause: why the connection ends or has ended, see :mod:`elio.causes`; None while it is open.
     """
 
     __slots__ = ("__weakref__", "_opening", "_receiving", "_state", "request", "response_headers", "subprotocol")
@@ -172,7 +174,9 @@ class WebSocket(Wire):
 
     def expire(self) -> None:
         """Called at the end of the identity: the client has to prove once more who it is."""
-        self.close_soon(CloseCode.UNAUTHORIZED, "the authentication has expired")
+        cause = AuthenticationExpired()
+        self.explain(cause)
+        self.close_soon(CloseCode.UNAUTHORIZED, cause.text)
 
     # -- opening handshake, server side --------------------------------------------------------------------------------
 
@@ -416,6 +420,7 @@ class WebSocket(Wire):
         if self._lost or self._connection.state is not _OPEN:
             return
         self._connection.send_close(code, reason)
+        self.explain(Closed(int(code), reason))
         self._begun_closing = True
         self._emit(0)
         self._set_deadline(self._runtime.limits.close_timeout)
@@ -452,7 +457,7 @@ class WebSocket(Wire):
 
     def abort(self) -> None:
         """Cut the connection now, without a closing handshake. The peer sees 1006."""
-        self._stream.abort()
+        self._cut(Aborted())
 
     def _time_out_opening(self) -> bool:
         if self._opening is None:
@@ -462,5 +467,5 @@ class WebSocket(Wire):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is closed."""
-        self._opening = None
         Wire.connection_lost(self, exc)
+        self._opening = None

@@ -14,6 +14,7 @@ from os import urandom
 from time import perf_counter
 from typing import Any, Final
 
+from .causes import PeerClosed, PingTimeout
 from .errors import (
     ConcurrencyError,
     ConnectionClosed,
@@ -237,8 +238,11 @@ class Wire(Outlet):
         if code is None:  # this side has begun to close and the peer has not answered yet
             code = 1006 if protocol.close_sent is None else protocol.close_sent.code
         detail = "" if self._error is None else str(self._error)
+        if not detail and code == CloseCode.ABNORMAL and self.cause is not None:
+            detail = self.cause.text
         by_peer = protocol.close_received is not None and not self._begun_closing
-        error = connection_closed(code, protocol.close_reason or "", by_peer=by_peer, detail=detail)
+        reason = protocol.close_reason or ""
+        error = connection_closed(code, reason, by_peer=by_peer, detail=detail, cause=self.cause)
         error.__cause__ = self._error
         return error
 
@@ -297,14 +301,20 @@ class Wire(Outlet):
             elif isinstance(event, Pong):
                 self._pong_received(event.payload)
             elif isinstance(event, Close):
-                self._end()
+                self._closed_by_peer(event.code, event.reason)
             elif isinstance(event, RemoteProtocolError):
                 self._error = event
+                self.explain(event.cause)
                 self._end()
+
+    def _closed_by_peer(self, code: int, reason: str) -> None:
+        blockage = self._runtime.timer.blockage() if code == CloseCode.INTERNAL_ERROR else None
+        self.explain(blockage or PeerClosed(code, reason))
+        self._end()
 
     def _after_input(self) -> None:
         if self._lost:
-            self._end_of_input()
+            self._end_of_input(None)
             return
         if self._ended and not self._discarding:
             if self._error is not None:
@@ -313,10 +323,11 @@ class Wire(Outlet):
                 self._finish()
         self._update_reading()
 
-    def _end_of_input(self) -> None:
+    def _end_of_input(self, error: Exception | None) -> None:
         """The peer sends nothing more: the connection has ended once all that came is taken."""
         if not self._ended and not self._connection.more:
             self._handle(self._connection.receive_eof())
+            self._departed(error)
             self._end()
 
     def _finish(self) -> None:
@@ -359,14 +370,15 @@ class Wire(Outlet):
 
     def eof_received(self) -> bool:
         """The peer will send nothing more; without a close frame that is 1006 (RFC 6455 7.1.5)."""
-        self._end_of_input()
+        self._end_of_input(None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is closed."""
         self._lost = True
         self._runtime.timer.forget(self, self._bucket)
-        self._end_of_input()
+        self._end_of_input(exc)
+        self._departed(exc)
         self._wake_writers()
         pings, self._pings = self._pings, None
         for _, waiter in (pings or {}).values():
@@ -411,7 +423,7 @@ class Wire(Outlet):
                 self._stream.abort()
                 return
         if self._is_stalled(now):
-            self._stream.abort()
+            self._cut_stalled()
             return
         if self._ping_due and self._connection.state is State.OPEN:
             self._keep_alive(now)
@@ -424,7 +436,7 @@ class Wire(Outlet):
         if self._ping_sent and limits.ping_timeout is not None and now >= self._ping_sent + limits.ping_timeout:
             self._connection.send_close(CloseCode.INTERNAL_ERROR, "keep-alive ping timed out")
             self.flush()
-            self._stream.abort()
+            self._cut(PingTimeout(now - self._ping_sent, self.latency, self._runtime.timer.lag))
             return
         if now < self._ping_due or limits.ping_interval is None:
             return

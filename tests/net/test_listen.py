@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from elio.errors import ConfigurationError
 from elio.net import listen
-from elio.net.listen import Address, is_loopback, open_sockets, url_of
+from elio.net.listen import Address, is_loopback, open_sockets, probe_silent_peers, url_of
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -154,3 +155,19 @@ def test_what_cannot_be_inherited_leaves_nothing_open() -> None:
         open_sockets(Address(fd=file.fileno()), 10)
     after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     assert after == before
+
+
+@pytest.mark.parametrize(("timeout", "first", "interval"), [(15.0, 4, 3), (3.0, 1, 1), (0.5, 1, 1), (60.0, 16, 12)])
+def test_probes_of_silent_peers_leave_time_to_notice(timeout: float, first: int, interval: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        probe_silent_peers(sock, timeout)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        if sys.platform == "linux":
+            names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            assert [sock.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [first, interval, 2]
+
+
+def test_a_unix_socket_is_not_probed() -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        probe_silent_peers(sock, 15.0)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0

@@ -10,6 +10,7 @@ import pytest
 from elio import Limits, Request, Response
 from elio.net.runtime import Runtime
 from elio.server.context import Context
+from elio.server.watch.counters import Counters
 from support.sessions import Session
 
 
@@ -26,7 +27,7 @@ class Held:
 @pytest.fixture
 async def context() -> Context:
     runtime = Runtime(asyncio.get_running_loop(), Limits())
-    return Context(app, runtime, on_error=None, origins=None, allowed_hosts=None, scheme="http")
+    return Context(app, runtime, on_error=None, origins=None, allowed_hosts=None, scheme="http", counters=Counters())
 
 
 async def test_the_date_is_made_once_a_second(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,11 +104,15 @@ async def test_an_iterable_without_an_end_to_call_is_fine() -> None:
 
 async def test_a_client_that_left_before_the_answer_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     router = Router()
-    go_on, begun, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    go_on, begun, cancelled, done = (asyncio.Event() for _ in range(4))
 
     @router.get("/")
     async def handler(request: Request) -> Response:
         begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
         await go_on.wait()
         done.set()
         return Response.stream(_parts())
@@ -121,7 +125,7 @@ async def test_a_client_that_left_before_the_answer_costs_nothing(caplog: pytest
         raw.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await begun.wait()
         raw.reset()
-        await until(lambda: not server.connections)
+        await until(cancelled.is_set)
         go_on.set()
         await done.wait()
         await asyncio.sleep(0)

@@ -11,6 +11,7 @@ from elio import ClientDisconnected, HTTPError, Limits, RemoteProtocolError, Req
 from elio.net.runtime import Runtime
 from elio.server.context import Context
 from elio.server.failures import error_response, respond
+from elio.server.watch.counters import Counters
 from support.request import make_request
 
 
@@ -21,7 +22,8 @@ def make_context(failure: BaseException | object, on_error: object = None) -> Co
         return failure  # type: ignore[return-value]
 
     runtime = Runtime(asyncio.get_running_loop(), Limits())
-    return Context(app, runtime, on_error=on_error, origins=None, allowed_hosts=None, scheme="http")  # type: ignore[arg-type]
+    options = {"origins": None, "allowed_hosts": None, "scheme": "http", "counters": Counters()}
+    return Context(app, runtime, on_error=on_error, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -76,7 +76,8 @@ def decode_body(decoder: BodyDecoder, data: bytes, put: Callable[[bytes], object
 
 def body_too_large(size: int, limit: int) -> LimitExceeded:
     """A body that is over ``max_body_size``."""
-    return LimitExceeded(f"body of {size} bytes, limit {limit}", size=size, limit=limit, status=413)
+    message = f"body of {size} bytes, limit {limit}"
+    return LimitExceeded(message, bound="max_body_size", size=size, limit=limit, status=413)
 
 
 class LengthDecoder:
@@ -297,4 +298,4 @@ class ChunkedDecoder:
 
 def _too_much_overhead(size: int, limit: int) -> LimitExceeded:
     message = f"{size} bytes of chunk framing beyond the data, limit {limit}"
-    return LimitExceeded(message, size=size, limit=limit, status=413)
+    return LimitExceeded(message, bound="max_body_overhead", size=size, limit=limit, status=413)

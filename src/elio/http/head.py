@@ -75,16 +75,17 @@ def check_head_size(line_size: int, headers_size: int, count: int, limits: Limit
         LimitExceeded: with status 414 or 431.
     """
     if line_size > limits.max_request_line_size:
-        raise _over("start line", line_size, limits.max_request_line_size, 414)
+        raise _over("start line", "max_request_line_size", line_size, limits.max_request_line_size)
     if headers_size > limits.max_headers_size:
-        raise _over("headers", headers_size, limits.max_headers_size, 431)
+        raise _over("headers", "max_headers_size", headers_size, limits.max_headers_size)
     if count > limits.max_headers:
         message = f"{count} header lines, limit {limits.max_headers}"
-        raise LimitExceeded(message, size=count, limit=limits.max_headers, status=431)
+        raise LimitExceeded(message, bound="max_headers", size=count, limit=limits.max_headers, status=431)
 
 
-def _over(what: str, size: int, limit: int, status: int) -> LimitExceeded:
-    return LimitExceeded(f"{what} of {size} bytes, limit {limit}", size=size, limit=limit, status=status)
+def _over(what: str, bound: str, size: int, limit: int) -> LimitExceeded:
+    status = 414 if bound == "max_request_line_size" else 431
+    return LimitExceeded(f"{what} of {size} bytes, limit {limit}", bound=bound, size=size, limit=limit, status=status)
 
 
 def check_request_line(line: bytes) -> tuple[bytes, bytes, str]:

@@ -7,10 +7,14 @@ import os
 import socket
 import stat
 from dataclasses import dataclass
+from typing import Final
 
 from ..errors import ConfigurationError
 
-__all__ = ["Address", "is_loopback", "open_sockets", "url_of"]
+__all__ = ["Address", "is_loopback", "open_sockets", "probe_silent_peers", "url_of"]
+
+_PROBES: Final = 2
+"""Probes without an answer after which the system gives a peer up: one may be lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +151,27 @@ def _why(error: OSError, where: tuple[object, ...]) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is not an address of this machine"
     return f"cannot listen on {host} port {port}: {error.strerror or error}"
+
+
+def probe_silent_peers(sock: socket.socket, timeout: float) -> None:
+    """Let the system probe silent peers of the connections that this socket accepts, which inherit that.
+
+    A connection on which nothing is on its way ends when its peer answers no probe: after about two thirds of the time,
+    so that the rest is left for noticing (:mod:`elio.server.watch.silence`).
+
+    Args:
+        sock: a listening one; nothing happens to a Unix socket.
+        timeout: seconds within which a peer that vanished is to be noticed.
+    """
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    interval = max(1, round(timeout / 5))
+    first = max(1, int(timeout * 2 / 3) - _PROBES * interval)
+    for name, value in (("TCP_KEEPIDLE", first), ("TCP_KEEPINTVL", interval), ("TCP_KEEPCNT", _PROBES)):
+        option = getattr(socket, name, None)
+        if option is not None:  # systems differ
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def is_loopback(sock: socket.socket) -> bool:

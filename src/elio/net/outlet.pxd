@@ -16,11 +16,13 @@ cdef class Outlet:
     cdef public object _stream
     cdef public Runtime _runtime
     cdef public object _writers
+    cdef public object cause
     cdef public unsigned long long _turn
     cdef public Py_ssize_t _streak
     cdef public long long _written
     cdef public long long _stall_mark
     cdef public double _stalled_since
+    cdef public double _opened_at
     cdef public bint _corked
     cdef public bint _held
     cdef public bint _lost
@@ -28,6 +30,10 @@ cdef class Outlet:
 
     cpdef _take_output(self)
     cpdef _closed_error(self)
+    cpdef explain(self, cause)
+    cpdef _departed(self, error)
+    cpdef _cut(self, cause)
+    cpdef _cut_stalled(self)
     cpdef _emit(self, Py_ssize_t size)
     cpdef _room(self, Py_ssize_t size)
     cpdef flush(self)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, Final
 
+from ..causes import Cause, SlowConsumer, cause_of_loss
 from .ready import READY, YIELD, Later
 from .runtime import Runtime
 from .stream import Stream
@@ -37,12 +39,17 @@ class Sink:
 
 
 class Outlet:
-    """Base of what sends over a stream. Subclasses say what is waiting (:meth:`_take_output`)."""
+    """Base of what sends over a stream. Subclasses say what is waiting (:meth:`_take_output`).
+
+    Attributes:
+        cause: why the connection ends or has ended, see :mod:`elio.causes`; None while nothing speaks for an end.
+    """
 
     __slots__ = (
         "_corked",
         "_held",
         "_lost",
+        "_opened_at",
         "_paused",
         "_runtime",
         "_stall_mark",
@@ -52,6 +59,7 @@ class Outlet:
         "_turn",
         "_writers",
         "_written",
+        "cause",
     )
 
     def __init__(self, stream: Stream, runtime: Runtime) -> None:
@@ -67,6 +75,37 @@ class Outlet:
         self._stalled_since = 0.0
         self._stall_mark = 0
         self._written = 0
+        self._opened_at = monotonic()
+        self.cause: Cause | None = None
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was made."""
+        return monotonic() - self._opened_at
+
+    # -- the cause of the end ------------------------------------------------------------------------------------------
+
+    def explain(self, cause: Cause) -> None:
+        """Say why the connection is about to end. The first who speaks is right: what follows are consequences."""
+        if self.cause is None:
+            self.cause = cause
+
+    def _departed(self, error: Exception | None) -> Cause:
+        """The peer has left, or seems to. Returns the cause, which is that if nothing was said before."""
+        cause = self.cause
+        if cause is None:
+            cause = self.cause = self._runtime.timer.blockage() or cause_of_loss(error)
+        return cause
+
+    def _cut(self, cause: Cause) -> None:
+        """End the connection now."""
+        self.explain(cause)
+        self._stream.abort()
+
+    def _cut_stalled(self) -> None:
+        """The peer has taken nothing for too long."""
+        queued = self._stream.get_write_buffer_size()
+        self._cut(SlowConsumer(queued, "send_timeout", self._runtime.limits.send_timeout or 0.0))
 
     # -- for subclasses ------------------------------------------------------------------------------------------------
 
@@ -111,7 +150,8 @@ class Outlet:
     def _write(self, data: bytes | list[bytes]) -> None:
         """Hand bytes to the stream. A peer that is too far behind is cut off: memory has a bound, whoever sends."""
         if self._paused and self._stream.get_write_buffer_size() > self._runtime.limits.max_backlog:
-            self._stream.abort()
+            queued, allowed = self._stream.get_write_buffer_size(), self._runtime.limits.max_backlog
+            self._cut(SlowConsumer(queued, "max_backlog", allowed))
             return
         stream = self._stream
         if isinstance(data, list):

@@ -12,6 +12,8 @@ import asyncio
 import math
 from typing import Final, Protocol
 
+from ..causes import LoopBlocked
+
 __all__ = ["RESOLUTION", "CoarseTimer", "Timed"]
 
 RESOLUTION: Final = 0.05
@@ -19,6 +21,9 @@ RESOLUTION: Final = 0.05
 
 _LAG_THRESHOLD: Final = 0.1
 """Seconds of delay from which on the loop counts as blocked."""
+
+_AFTERMATH: Final = 1.0
+"""Seconds after a loop was blocked in which a peer that leaves is taken to have left for that."""
 
 
 class Timed(Protocol):
@@ -36,7 +41,7 @@ class CoarseTimer:
         lag: seconds that the event loop was late at the last turn of this timer; 0.0 if it was on time.
     """
 
-    __slots__ = ("_blocked", "_buckets", "_due", "_handle", "_last", "_loop", "lag")
+    __slots__ = ("_aftermath", "_blockage", "_blocked", "_buckets", "_due", "_handle", "_last", "_loop", "lag")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -45,6 +50,8 @@ class CoarseTimer:
         self._due = math.inf
         self._blocked = 0.0
         self._last = 0
+        self._blockage: LoopBlocked | None = None
+        self._aftermath = 0.0
         self.lag = 0.0
 
     def now(self) -> float:
@@ -73,6 +80,17 @@ class CoarseTimer:
             items.pop(item, None)
             if not items:
                 del self._buckets[bucket]
+
+    def note_blockage(self, blockage: LoopBlocked) -> None:
+        """The loop was blocked until now, for so long that peers may have given up."""
+        self._blockage = blockage
+        self._aftermath = self._loop.time() + _AFTERMATH
+
+    def blockage(self) -> LoopBlocked | None:
+        """What the loop was blocked by just now; None if it was not."""
+        if self._blockage is not None and self._loop.time() > self._aftermath:
+            self._blockage = None
+        return self._blockage
 
     def close(self) -> None:
         """Ask nobody any more."""

@@ -30,7 +30,7 @@ cdef class HttpConnection(Outlet):
     cdef _next(self)
     cpdef stream_opened(self)
     cpdef leave(self, ws)
-    cdef _fail(self, error)
+    cdef _fail(self, error, cause)
     cdef _close_behind_response(self)
     cdef _linger(self)
     cdef bint _is_one_too_many(self) except -1

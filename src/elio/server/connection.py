@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from math import inf
 from typing import Any, Final
 
+from ..causes import Aborted, Cause, Closed, IdleTimeout, OverLimit, RequestTimeout
 from ..errors import ClientDisconnected, HTTPError, RemoteProtocolError
 from ..http.http1 import Event, ServerConnection
 from ..http.message import EndOfBody, RequestHead
@@ -27,6 +28,9 @@ _LINGER: Final = 1.0
 
 _LAST_CALL: Final = 0.5
 """Seconds for the first request of a connection that was accepted just before the server began to end."""
+
+_HALF_CLOSED: Final = 0.03
+"""Seconds in which an answer has to go on after its client has ended its half of the connection."""
 
 _READ_AHEAD: Final = 64 * 1024
 """Bytes of pipelined requests that are kept; reading stops above."""
@@ -69,12 +73,13 @@ class HttpConnection(Outlet):
         Outlet.__init__(self, transport, self.context.runtime)
         transport.set_write_buffer_limits(high=self._runtime.limits.write_limit)
         self.client = lasting_peer(transport)
+        self.context.counters.accepted += 1
         if self.context.closing and transport.get_extra_info("ssl_object") is not None:
+            self.explain(self.context.drain)
             transport.close()  # its handshake took longer than the server was there
             return
         self.context.connections[self] = None
         if self._is_one_too_many():
-            self._fail(HTTPError(503, "too many connections", headers=[("Retry-After", "5")]))
             return
         self._set_deadline(self._runtime.limits.headers_timeout)
 
@@ -98,16 +103,35 @@ class HttpConnection(Outlet):
         self._handle(self.http.receive_eof())
         self._shutting_down = True
         self._answer()
+        if self._exchange is exchange and not exchange.is_done:
+            self._watch_half_closed(exchange)
         return self._stream.can_write_eof()
+
+    def _watch_half_closed(self, exchange: Exchange) -> None:
+        self._runtime.loop.call_later(_HALF_CLOSED, self._check_half_closed, exchange, self._written)
+
+    def _check_half_closed(self, exchange: Exchange, written: int) -> None:
+        """A client that sends no more may still read, or be gone. As long as its answer flows, it is there."""
+        if self._lost or self._exchange is not exchange or exchange.is_done:
+            return
+        if self._paused or self._written != written:
+            self._watch_half_closed(exchange)
+            return
+        exchange.client_left(None, self._departed(None))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is closed."""
         self._lost = True
         self.context.forget(self)
         self._runtime.timer.forget(self, self._bucket)
+        exchange = self._exchange
+        if exchange is not None and exchange.events is not None and self.cause is None:
+            self.cause = exchange.events.cause
+        cause = self._departed(exc)
         self._wake_writers()
-        if self._exchange is not None:
-            self._exchange.client_left(exc)
+        if exchange is not None:
+            exchange.client_left(exc, cause)
+        self.context.ended("http", cause, self.age, self.client)
 
     def pause_writing(self) -> None:
         """The client takes too little."""
@@ -155,8 +179,9 @@ class HttpConnection(Outlet):
     def _violated(self, error: RemoteProtocolError) -> None:
         """The client broke the protocol: in a head this is the answer, in a body the handler is told first."""
         if self._exchange is None or self._exchange.is_done:
-            self._fail(error)
+            self._fail(error, error.cause)
         else:
+            self.explain(error.cause)
             self._exchange.body.fail(HTTPError(error.status or 400, str(error)))
 
     def done(self) -> None:
@@ -166,8 +191,9 @@ class HttpConnection(Outlet):
             return
         self.flush()
         if not self.http.response_complete:
-            self._stream.abort()  # too late to say that something went wrong: end where no end is
+            self._cut(Aborted())  # too late to say that something went wrong: end where no end is
         elif not self.http.keep_alive or self._shutting_down:
+            self.explain(Closed())
             self._close_behind_response()
         else:
             exchange.body.discard()
@@ -240,8 +266,9 @@ class HttpConnection(Outlet):
     def shut_down(self) -> None:
         """Close when the present answer is complete, to which an event stream comes now; at once if there is none."""
         self._shutting_down = True
+        self.explain(self.context.drain)
         if self._exchange is not None:
-            self._exchange.end_events("the server is going away")
+            self._exchange.end_events(self.context.drain.word)
         elif self._idle:
             self._stream.close()
         elif not self._lingering:
@@ -249,12 +276,14 @@ class HttpConnection(Outlet):
 
     def abort(self) -> None:
         """Close now."""
+        self.explain(self.context.drain)
         if self._exchange is not None:
-            self._exchange.cancel("the server is going away")
+            self._exchange.cancel(self.context.drain.word)
         self._stream.abort()
 
-    def _fail(self, error: HTTPError | RemoteProtocolError) -> None:
+    def _fail(self, error: HTTPError | RemoteProtocolError, cause: Cause) -> None:
         """Answer what is no request, and close."""
+        self.explain(cause)
         response = error_response(error)
         body = response.body if isinstance(response.body, bytes) else b""
         if not self.http.response_begun:
@@ -286,7 +315,12 @@ class HttpConnection(Outlet):
     def _is_one_too_many(self) -> bool:
         bound = self._runtime.limits.max_connections
         open_now = len(self.context.connections) + len(self.context.websockets)
-        return bound is not None and open_now > bound
+        if bound is None or open_now <= bound:
+            return False
+        self.context.counters.rejected += 1
+        error = HTTPError(503, "too many connections", headers=[("Retry-After", "5")])
+        self._fail(error, OverLimit("max_connections", open_now, bound))
+        return True
 
     def _take_output(self) -> bytes:
         return self.http.data_to_send()
@@ -301,7 +335,8 @@ class HttpConnection(Outlet):
         if self._lost:
             return
         if self._streams and self.http.waiting_size > _READ_AHEAD:
-            self._stream.abort()  # whoever is not read from cannot be seen leaving, and a stream may have no end
+            # Whoever is not read from cannot be seen leaving, and a stream may have no end.
+            self._cut(OverLimit("read_ahead", self.http.waiting_size, _READ_AHEAD))
             return
         exchange = self._exchange
         full = exchange is not None and exchange.body.is_full
@@ -343,7 +378,7 @@ class HttpConnection(Outlet):
         if self._lost:
             return
         if not self._streams and self._is_stalled(now):
-            self.abort()
+            self._cut_stalled()
         elif now >= self._deadline:
             self._expire()
         else:
@@ -351,10 +386,12 @@ class HttpConnection(Outlet):
 
     def _expire(self) -> None:
         self._deadline = inf
+        limits = self._runtime.limits
+        late = RequestTimeout("headers_timeout", limits.headers_timeout or 0.0)
         if self._lingering:
             self._stream.abort()
         elif not self.http.head_started:
+            self.explain(IdleTimeout(limits.keep_alive_timeout or 0.0) if self._idle else late)
             self._stream.close()
         else:
-            seconds = self._runtime.limits.headers_timeout
-            self._fail(HTTPError(408, f"the head of the request was not complete after {seconds:g} seconds"))
+            self._fail(HTTPError(408, late.text), late)

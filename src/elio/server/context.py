@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
+from ..causes import Aborted, Cause, Drain
 from ..http.message import http_date
 from ..net.runtime import Runtime
+from ..net.stream import Stream, peer_name
+from ..request import Request
+from ..response import Response
 from ..session import WebSocket
-from .router import ErrorHandler, Handler
+from .cors import Handler
+from .watch.counters import Counters
 
-__all__ = ["Context", "Tracked"]
+__all__ = ["Context", "ErrorHandler", "Tracked"]
+
+ErrorHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+
+logger = logging.getLogger("elio.server")
 
 
 class Tracked(Protocol):
@@ -44,7 +53,9 @@ class Context:
         scheme: ``http`` or ``https``.
         connections: HTTP connections that are open.
         websockets: WebSockets with the task that runs their handler.
+        counters: what the server has seen.
         closing: whether the server is going away.
+        drain: the cause of ends while it does.
     """
 
     __slots__ = (
@@ -56,6 +67,8 @@ class Context:
         "app",
         "closing",
         "connections",
+        "counters",
+        "drain",
         "on_error",
         "origins",
         "runtime",
@@ -72,6 +85,7 @@ class Context:
         origins: Sequence[str] | None,
         allowed_hosts: Sequence[str] | None,
         scheme: str,
+        counters: Counters,
     ) -> None:
         self.app = app
         self.runtime = runtime
@@ -82,7 +96,9 @@ class Context:
         self.access_log = logging.getLogger("elio.access")
         self.connections: dict[Tracked, None] = {}  # ordered, and a third of a set's size
         self.websockets: dict[WebSocket, asyncio.Task[Any]] = {}
+        self.counters = counters
         self.closing = False
+        self.drain = Drain()
         self._empty: asyncio.Future[None] | None = None
         self._date = ""
         self._date_second = -1
@@ -100,6 +116,23 @@ class Context:
     def open(self) -> int:
         """How many connections are open, WebSockets included."""
         return len(self.connections) + len(self.websockets)
+
+    def ended(self, protocol: str, cause: Cause | None, seconds: float, what: Request | str | Stream) -> None:
+        """Every end of a connection comes by here, once.
+
+        Args:
+            protocol: ``"websocket"``, ``"sse"`` or ``"http"``.
+            cause: why; None where nobody has said it, which is a program that closed what is not its own.
+            seconds: for how long it was open.
+            what: the request that opened it, or the client.
+        """
+        cause = cause or Aborted()
+        self.counters.count_end(protocol, cause)
+        if cause.limit:
+            self.counters.count_limit(cause.limit)
+        level = logging.DEBUG if cause.is_ordinary else logging.INFO
+        if logger.isEnabledFor(level):
+            logger.log(level, "%s of %s ended after %.1f s, %s", protocol, _name(what), seconds, cause)
 
     async def wait_empty(self) -> None:
         """Wait until no connection is left."""
@@ -124,3 +157,10 @@ class Context:
         """One line for one request. What the peer sent is escaped."""
         if self.logs_access:
             self.access_log.info("%s %s %d %.1fms", client or "-", ascii(request_line), status, seconds * 1000)
+
+
+def _name(what: Request | str | Stream) -> str:
+    """A connection for a person: its client, and the path of its request. What the peer sent is escaped."""
+    if isinstance(what, Request):
+        return f"{what.client or '-'} {what.path!a}"
+    return (what if isinstance(what, str) else peer_name(what)) or "-"

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from ..body import EMPTY_BODY, Body
+from ..causes import Cause, HandlerError
 from ..errors import ClientDisconnected, HTTPError, LocalProtocolError
 from ..event_stream import EventStream
 from ..headers import Headers
@@ -77,6 +78,10 @@ class Line(Protocol):
         """The stream belongs to the WebSocket now."""
         ...
 
+    def explain(self, cause: Cause) -> None:
+        """Why the connection is about to end."""
+        ...
+
     def done(self) -> None:
         """The answer is complete, or will never be."""
         ...
@@ -118,7 +123,7 @@ class Exchange:
 
     def cancel(self, message: str) -> None:
         """Cancel the task that answers."""
-        if self.has_begun:
+        if self.has_begun and not self.is_done:
             self._running.cancel(message)
 
     @property
@@ -132,6 +137,7 @@ class Exchange:
         if stream is None:
             return
         if stream.is_active:
+            stream.explain(self._context.drain)
             stream.begin()  # a refusal would be for ever (WHATWG HTML 9.2.3), an end is not
             stream.finish()
             self.end_stream()
@@ -159,14 +165,20 @@ class Exchange:
         if not self.body.is_complete:
             self.body.fail(ClientDisconnected(self.body.received))
 
-    def client_left(self, error: Exception | None) -> None:
-        """The stream is closed."""
+    def client_left(self, error: Exception | None, cause: Cause) -> None:
+        """The stream is closed. A handler that waits for the body learns it there; any other one is cancelled."""
+        told = self.body.is_awaited
         self.client_sends_no_more()
         if self.websocket is not None:
             self.websocket.connection_lost(error)
-        elif self.events is not None:
-            self.events.connection_lost()
-            self.cancel("the client has disconnected")
+            return
+        if self.events is not None:
+            self.events.connection_lost(cause)
+        if told:
+            grace = self._line.runtime.limits.disconnect_grace
+            self._line.runtime.loop.call_later(grace, self.cancel, cause.word)
+        else:
+            self.cancel(cause.word)
 
     # -- the answer ----------------------------------------------------------------------------------------------------
 
@@ -221,11 +233,14 @@ class Exchange:
             if self.websocket is None:  # the stream was its own
                 return
             self.websocket = None  # it was refused: the connection goes on
+        elif self.events is not None and self.events.has_begun:
+            self._context.ended("sse", self.events.cause, self.events.age, self.request)
         self._line.done()
 
     async def fail(self, error: Exception) -> None:
         """What went wrong behind the handler: an answer, if it is not too late for one."""
         if self._line.http.response_begun:
+            self._line.explain(HandlerError(type(error).__name__))
             log_failure(self.request, error)
             return
         with contextlib.suppress(ClientDisconnected):
@@ -250,6 +265,8 @@ class Exchange:
             date=line.context.date(),
         )
         self._log(response.status)
+        if request.head.upgrade and request.head.asks_for("websocket"):
+            self._context.counters.count_handshake(str(response.status))
         if not isinstance(body, bytes) and request.method != "HEAD":
             return self._send_parts(body)
         if isinstance(body, bytes):
@@ -293,11 +310,17 @@ class Exchange:
         """The surroundings."""
         return self._line.runtime
 
+    @property
+    def context(self) -> Context:
+        """What all connections of the server share."""
+        return self._context
+
     def _open_websocket(self, response: Upgrade) -> WebSocketRun:
-        ws = self.websocket = open_websocket(self, self.request, response, origins=self._context.origins)
-        self._context.websockets[ws] = self._running
+        context = self._context
+        ws = self.websocket = open_websocket(self, self.request, response, origins=context.origins)
+        context.websockets[ws] = self._running
         self.request.watch_identity(ws.runtime, ws.expire)
-        return WebSocketRun(ws, response.route, self._running)
+        return WebSocketRun(ws, response.route, context)
 
     def switch(self, ws: WebSocket, headers: Headers) -> bytes:
         """Answer 101, and let the stream's bytes come to the WebSocket from now on."""
@@ -305,6 +328,7 @@ class Exchange:
         line.http.send_response(101, headers, body_size=0, date=line.context.date())
         line.flush()
         self._log(101)
+        self._context.counters.count_handshake("101")
         self.websocket = None
         line.leave(ws)
         del self._line  # all of HTTP is over, and its memory free

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from ..errors import ConfigurationError, HTTPError
 from ..event_stream import EventStream
@@ -23,17 +23,14 @@ from ..response import Response
 from ..routing import WEBSOCKET, Kind, Match, MethodNotAllowed, NotFound, Options, RouteTable, join_prefix
 from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions
-from .cors import cors
+from .context import ErrorHandler
+from .cors import Handler, Middleware, cors
 from .entry.guard import Authenticate, guarded
 from .process.readiness import Check, Readiness
 from .static import static_files
 from .upgrade import Streaming, StreamRoute, Upgrade, WebSocketRoute
 
 __all__ = ["ErrorHandler", "Handler", "Middleware", "Router"]
-
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-Middleware: TypeAlias = Callable[[Request, Handler], Awaitable[Response]]
-ErrorHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
 AnyHandler = TypeVar("AnyHandler", bound=Callable[[Request], Any])
 SocketHandler = TypeVar("SocketHandler", bound=Callable[[WebSocket], Awaitable[None]])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.accept import open_reactor
-from ..net.listen import Address, is_loopback, open_sockets, url_of
+from ..net.listen import Address, is_loopback, open_sockets, probe_silent_peers, url_of
 from ..net.runtime import Departure, Runtime
 from ..net.tls import TLS, server_context
 from ..net.tls_stream import TlsRuntime, TlsStream
@@ -26,6 +26,7 @@ from .connection import HttpConnection
 from .context import Context
 from .process.drain import Drain, check_seconds
 from .router import Router
+from .watch.counters import Counters
 
 if TYPE_CHECKING:
     from ..net.epoll.reactor import Listener, Reactor
@@ -91,6 +92,7 @@ class Server:
         self._origins = origins
         self._allowed_hosts = allowed_hosts
         self._context: Context | None = None
+        self._counters = Counters()
         self._sockets: list[socket.socket] = []
         self._paths: list[tuple[str, tuple[int, int] | None]] = []
         self._listeners: list[asyncio.Server | Listener] = []
@@ -128,6 +130,11 @@ class Server:
         context = self._context
         return 0 if context is None else context.open
 
+    @property
+    def counters(self) -> Counters:
+        """What it has seen since it was made: connections, handshakes, ends by cause, bounds that were hit."""
+        return self._counters
+
     # -- start ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -155,7 +162,11 @@ class Server:
 
     def _open(self) -> None:
         for address in self._addresses:
-            self._sockets += open_sockets(address, self._limits.backlog)
+            opened = open_sockets(address, self._limits.backlog)
+            self._sockets += opened
+            if self._limits.unacknowledged_timeout is not None:
+                for sock in opened:
+                    probe_silent_peers(sock, self._limits.unacknowledged_timeout)
             if address.uds is not None and address.fd is None:
                 self._paths.append((address.uds, _identity(address.uds)))
         names = [sock.getsockname() for sock in self._sockets]
@@ -174,6 +185,7 @@ class Server:
             origins=self._origins,
             allowed_hosts=hosts,
             scheme="http" if self._tls is None else "https",
+            counters=self._counters,
         )
 
     async def _listen(

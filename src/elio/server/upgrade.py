@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from ..auth.tickets import TICKET_SUBPROTOCOL
+from ..causes import AuthenticationExpired, Closed, HandlerError
 from ..errors import ClientDisconnected, ConnectionClosed, HTTPError, LocalProtocolError, StreamClosed
 from ..event_stream import EventStream
 from ..headers import Headers, HeadersLike
@@ -30,6 +30,7 @@ from ..websocket.handshake import (
     parse_subprotocols,
     select_subprotocol,
 )
+from .context import Context
 
 __all__ = [
     "Run",
@@ -117,6 +118,11 @@ class Carrier(Protocol):
     @property
     def runtime(self) -> Runtime:
         """The surroundings."""
+        ...
+
+    @property
+    def context(self) -> Context:
+        """What all connections of the server share."""
         ...
 
     def switch(self, ws: WebSocket, headers: Headers) -> bytes:
@@ -248,12 +254,12 @@ class WebSocketRun:
     It also looks after a handler whose connection has ended, and cancels it if it does not find out by itself.
     """
 
-    __slots__ = ("_route", "_task", "ws")
+    __slots__ = ("_context", "_route", "ws")
 
-    def __init__(self, ws: WebSocket, route: WebSocketRoute, task: asyncio.Task[Any]) -> None:
+    def __init__(self, ws: WebSocket, route: WebSocketRoute, context: Context) -> None:
         self.ws = ws
         self._route = route
-        self._task = task
+        self._context = context
         ws.when_lost(self)
 
     def start(self) -> Awaitable[None]:
@@ -273,6 +279,7 @@ class WebSocketRun:
             return ws.close(CloseCode.POLICY_VIOLATION, error.detail[:100])
         if isinstance(error, ConnectionClosed) and not ws.is_open:
             return ws.close()
+        ws.explain(HandlerError(type(error).__name__))
         # A ConnectionClosed that comes here is another connection's, which this handler did not expect.
         path = "?" if ws.request is None else ascii(ws.request.path)
         logger.error("handler of WebSocket %s failed", path, exc_info=error)
@@ -281,21 +288,28 @@ class WebSocketRun:
         return ws.close(CloseCode.INTERNAL_ERROR)
 
     def cancelled(self) -> None:
-        """The server is going away, or the client has gone."""
+        """The server is going away, or the client has gone, or the program has cancelled it."""
+        if self._context.closing:
+            self.ws.explain(self._context.drain)
         self.ws.close_soon(CloseCode.GOING_AWAY, "the server is going away")
 
     def __call__(self) -> None:
         """The connection is lost. A handler that takes messages learns it from them; one that does not is cancelled."""
-        if self._task.done():
-            return
-        if not self.ws.knows_the_end:
-            self._task.cancel("the client has disconnected")
-            return
-        self._task.get_loop().call_later(self.ws.runtime.limits.disconnect_grace, self._give_up)
+        ws = self.ws
+        if ws.is_opening:
+            self._context.counters.count_handshake("abandoned")
+        elif ws.request is not None:
+            self._context.ended("websocket", ws.cause, ws.age, ws.request)
+        if not ws.knows_the_end:
+            self._cancel()
+        elif ws in self._context.websockets:
+            ws.runtime.loop.call_later(ws.runtime.limits.disconnect_grace, self._cancel)
 
-    def _give_up(self) -> None:
-        if not self._task.done():
-            self._task.cancel("the client has disconnected")
+    def _cancel(self) -> None:
+        """Cancel the handler if it still runs."""
+        task = self._context.websockets.get(self.ws)
+        if task is not None and not task.done():
+            task.cancel(None if self.ws.cause is None else self.ws.cause.word)
 
 
 class StreamRun:
@@ -331,9 +345,11 @@ class StreamRun:
             return
         if not stream.has_begun:
             stream.begin()
+        cause = AuthenticationExpired()
+        stream.explain(cause)
         stream.finish()
         self._carrier.end_stream()
-        self._carrier.cancel("the authentication has expired")
+        self._carrier.cancel(cause.word)
 
     def start(self) -> Awaitable[None]:
         """Call the handler."""
@@ -359,7 +375,10 @@ class StreamRun:
         if not stream.has_begun:
             stream.discard()
             return self._carrier.fail(error)
-        if not isinstance(error, HTTPError):
+        if isinstance(error, HTTPError):
+            stream.explain(Closed(reason=error.detail))
+        else:
+            stream.explain(HandlerError(type(error).__name__))
             logger.error("handler of event stream %s failed", ascii(stream.request.path), exc_info=error)
         stream.finish()
         self._carrier.stream.close()
@@ -369,5 +388,7 @@ class StreamRun:
         """If the reader is still there, the server is going away: nothing that was sent gets lost."""
         stream = self.stream
         if stream.has_begun and stream.is_active and not self._carrier.stream.is_closing():
+            if self._carrier.context.closing:
+                stream.explain(self._carrier.context.drain)
             stream.finish()
             self._carrier.end_stream()

@@ -252,7 +252,8 @@ class PerMessageDeflate:
         self._final_blocks += 1
         if self._final_blocks > _MAX_FINAL_BLOCKS:
             text = f"more than {_MAX_FINAL_BLOCKS} final blocks in one compressed message"
-            raise LimitExceeded(text, size=self._final_blocks, limit=_MAX_FINAL_BLOCKS, close_code=1008)
+            size, limit = self._final_blocks, _MAX_FINAL_BLOCKS
+            raise LimitExceeded(text, bound="max_final_blocks", size=size, limit=limit, close_code=1008)
 
     def _end_message(self) -> None:
         if self._inflater is not None:

@@ -347,7 +347,7 @@ class MessageDecoder:
             self._buffer = octets.MessageBuffer(opcode == _TEXT)
         self._fragments += 1
         if self._fragments > self._max_fragments:
-            raise _limit_exceeded("fragments of one message", self._fragments, self._max_fragments)
+            raise _limit_exceeded("max_fragments", "fragments of one message", self._fragments, self._max_fragments)
         if empty and not head & 0x80:
             self._count_empty_frame()
 
@@ -382,7 +382,8 @@ class MessageDecoder:
     def _count_empty_frame(self) -> None:
         self.empty_frames += 1
         if self.empty_frames > self._max_empty_frames:
-            raise _limit_exceeded("frames in a row without data", self.empty_frames, self._max_empty_frames)
+            size, limit = self.empty_frames, self._max_empty_frames
+            raise _limit_exceeded("max_empty_frames", "frames in a row without data", size, limit)
 
 
 def _decode_text(data: bytes) -> str:
@@ -408,5 +409,6 @@ def _invalid_text() -> RemoteProtocolError:
     return RemoteProtocolError("text message is not UTF-8", close_code=CloseCode.INVALID_DATA)
 
 
-def _limit_exceeded(what: str, size: int, limit: int) -> LimitExceeded:
-    return LimitExceeded(f"{size} {what}, limit {limit}", size=size, limit=limit, close_code=CloseCode.POLICY_VIOLATION)
+def _limit_exceeded(bound: str, what: str, size: int, limit: int) -> LimitExceeded:
+    message = f"{size} {what}, limit {limit}"
+    return LimitExceeded(message, bound=bound, size=size, limit=limit, close_code=CloseCode.POLICY_VIOLATION)

@@ -13,6 +13,7 @@ import random
 from math import inf
 from typing import Any, Final
 
+from ... import causes
 from ...errors import ConfigurationError
 from ...session import WebSocket
 from ...websocket.codes import CloseCode
@@ -57,7 +58,7 @@ class Drain:
         self._context = context
         self._loop = context.runtime.loop
         self._code = CloseCode.SERVICE_RESTART if returning else CloseCode.GOING_AWAY
-        self._reason = "the server is restarting" if returning else "the server is going away"
+        self._cause = causes.Drain(returning)
         self._begun = self._loop.time()
         self._window_end = inf
         self._deadline = inf
@@ -81,6 +82,7 @@ class Drain:
     def begin(self) -> None:
         """Let everybody see that the end is near."""
         self._context.closing = True
+        self._context.drain = self._cause
         self._context.runtime.departure.begin()
 
     async def run(self) -> None:
@@ -123,7 +125,8 @@ class Drain:
 
     def _tell(self, item: WebSocket | Tracked) -> None:
         if isinstance(item, WebSocket):
-            item.close_soon(self._code, self._reason)
+            item.explain(self._cause)
+            item.close_soon(self._code, self._cause.text)
         elif item in self._context.connections:
             item.shut_down()
 
@@ -139,8 +142,9 @@ class Drain:
             logger.warning("%d connections were still open after %.1f seconds and are cut", context.open, seconds)
         tasks = list(context.websockets.values())
         for ws, task in list(context.websockets.items()):
+            ws.explain(self._cause)
             ws.abort()
-            task.cancel("the server is going away")
+            task.cancel(self._cause.word)
         for connection in list(context.connections):
             connection.abort()
         return tasks

@@ -1,0 +1,1 @@
+"""What a server sees of itself: counts, a loop that is blocked."""
