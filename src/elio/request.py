@@ -1,8 +1,8 @@
 """What a handler is told about a request (RFC 9110 6, 7).
 
 Everything but the head is found out when it is asked for: thousands of these live as long as their WebSockets. Not
-here: routing, multipart forms, sessions, and trust in ``Forwarded`` or ``X-Forwarded-For``: ``client`` is who holds the
-socket.
+here: routing, multipart forms, sessions. ``client`` is who holds the socket, or whom a proxy that the server trusts
+names.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Request:
         "_body",
         "_client",
         "_cookies",
+        "_host",
         "_identity",
         "_params",
         "_query",
@@ -80,6 +81,7 @@ class Request:
     ) -> None:
         self.head = head
         self._client = client
+        self._host = ""
         self.server = server
         self.scheme = scheme
         self._params = params
@@ -98,6 +100,18 @@ class Request:
         if not isinstance(self._client, str):
             self._client = peer_name(self._client)
         return self._client
+
+    def place(self, client: str, scheme: str, host: str) -> None:
+        """Say where the request really comes from; a server does that for proxies that it trusts.
+
+        Args:
+            client: as in the constructor.
+            scheme: "" leaves it as it is.
+            host: as the client named it; "" leaves it as it is.
+        """
+        self._client = client
+        self.scheme = scheme or self.scheme
+        self._host = host
 
     @property
     def params(self) -> dict[str, str]:
@@ -171,7 +185,7 @@ class Request:
 
         Without either, as HTTP/1.0 allows, the own address.
         """
-        return self.head.host or self.server
+        return self._host or self.head.host or self.server
 
     @property
     def url(self) -> str:

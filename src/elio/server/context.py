@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ..http.message import http_date
 from ..net.runtime import Runtime
 from ..session import WebSocket
+from .entry.proxies import TrustedProxies
 from .router import ErrorHandler, Handler
 
 __all__ = ["Context", "Tracked"]
@@ -42,6 +43,7 @@ class Context:
         origins: origins that WebSockets may come from; None for the server's own.
         allowed_hosts: host names that requests may be for, or None for loopback names only.
         scheme: ``http`` or ``https``.
+        proxies: whose word about clients is believed; None for nobody's.
         connections: HTTP connections that are open.
         websockets: WebSockets with the task that runs their handler.
         closing: whether the server is going away.
@@ -58,6 +60,7 @@ class Context:
         "connections",
         "on_error",
         "origins",
+        "proxies",
         "runtime",
         "scheme",
         "websockets",
@@ -72,6 +75,7 @@ class Context:
         origins: Sequence[str] | None,
         allowed_hosts: Sequence[str] | None,
         scheme: str,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.app = app
         self.runtime = runtime
@@ -79,6 +83,7 @@ class Context:
         self.origins = origins
         self.allowed_hosts = allowed_hosts
         self.scheme = scheme
+        self.proxies = proxies
         self.access_log = logging.getLogger("elio.access")
         self.connections: dict[Tracked, None] = {}  # ordered, and a third of a set's size
         self.websockets: dict[WebSocket, asyncio.Task[Any]] = {}

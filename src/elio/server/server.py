@@ -11,7 +11,8 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -24,6 +25,8 @@ from ..net.tls import TLS, server_context
 from ..net.tls_stream import TlsRuntime, TlsStream
 from .connection import HttpConnection
 from .context import Context
+from .entry.introduction import Introduction
+from .entry.proxies import PROXY_HEADERS, TrustedProxies
 from .process.drain import Drain, check_seconds
 from .router import Router
 
@@ -62,9 +65,16 @@ class Server:
             name their own; ``"*"`` is any. The server's own origin only, by default.
         allowed_hosts: host names that requests may be for, such as ``example.com`` or ``*.example.com``. Any by
             default, but on a loopback address only loopback names.
+        trusted_proxies: addresses and networks of proxies, such as ``10.0.0.0/8``, and ``"unix"`` for whoever connects
+            to a Unix socket. Only what these say about their clients is believed; nobody by default.
+        proxy_headers: the headers that they say it with, each of which they set or remove themselves: some of
+            ``X-Forwarded-For``, ``X-Forwarded-Proto`` and ``X-Forwarded-Host``, or ``Forwarded`` (RFC 7239) alone.
+        proxy_protocol: whether each connection begins with a header of the PROXY protocol, version 1 or 2. Connections
+            of others than ``trusted_proxies``, and without one, are cut off then.
 
     Raises:
-        ConfigurationError: the files of ``tls`` cannot be used, or two routes are in each other's way.
+        ConfigurationError: the files of ``tls`` cannot be used, two routes are in each other's way, or the proxies
+            cannot be as they are named.
     """
 
     def __init__(
@@ -79,7 +89,12 @@ class Server:
         limits: Limits | None = None,
         origins: Sequence[str] | None = None,
         allowed_hosts: Sequence[str] | None = None,
+        trusted_proxies: Sequence[str] = (),
+        proxy_headers: Sequence[str] = PROXY_HEADERS,
+        proxy_protocol: bool = False,
     ) -> None:
+        self._proxies = _proxies(trusted_proxies, proxy_headers, proxy_protocol)
+        self._introduces = proxy_protocol
         self._departure = Departure()
         self._app = router.build(self._departure)
         self._on_error = router.error_handler
@@ -174,6 +189,7 @@ class Server:
             origins=self._origins,
             allowed_hosts=hosts,
             scheme="http" if self._tls is None else "https",
+            proxies=self._proxies,
         )
 
     async def _listen(
@@ -181,9 +197,14 @@ class Server:
     ) -> asyncio.Server | Listener:
         tls = None if self._tls is None else TlsRuntime(loop, self._tls, self._limits.tls_handshake_timeout)
 
-        def accept() -> Any:
-            connection = HttpConnection(context)
+        def make(client: str = "") -> HttpConnection | TlsStream:
+            connection = HttpConnection(context, client)
             return connection if tls is None else TlsStream(tls, connection)
+
+        proxies = self._proxies
+        accept: Callable[[], Any] = make
+        if self._introduces and proxies is not None:
+            accept = partial(Introduction, context, proxies, make)
 
         if self._reactor is not None:
             return self._reactor.listen(sock, accept, backlog=self._limits.backlog, on_error=_cannot_accept)
@@ -290,6 +311,14 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _proxies(names: Sequence[str], headers: Sequence[str], introduces: bool) -> TrustedProxies | None:
+    if names:
+        return TrustedProxies(names, headers)
+    if introduces:
+        raise ConfigurationError("proxy_protocol needs trusted_proxies: whose headers are to be believed")
+    return None
 
 
 def _cannot_accept(error: OSError) -> None:
