@@ -8,8 +8,9 @@ names.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 from urllib.parse import unquote
 
 from .auth.identity import Identity
@@ -48,11 +49,14 @@ class Request:
         server: the own address that was connected to, in the same form.
         scheme: ``"http"`` or ``"https"``.
         params: the parameters of the route.
+        tls: that of the connection.
 
     Attributes:
         head: as given.
         server: as given.
         scheme: as given.
+        tls: facts about TLS (``version()``, ``cipher()``, ...) of the connection that the request came over; None
+            without TLS.
     """
 
     __slots__ = (
@@ -67,6 +71,7 @@ class Request:
         "head",
         "scheme",
         "server",
+        "tls",
     )
 
     def __init__(
@@ -78,12 +83,14 @@ class Request:
         server: str = "",
         scheme: str = "http",
         params: dict[str, str] | None = None,
+        tls: ssl.SSLObject | None = None,
     ) -> None:
         self.head = head
         self._client = client
         self._host = ""
         self.server = server
         self.scheme = scheme
+        self.tls = tls
         self._params = params
         self._body = body
         self._query: Query | None = None
@@ -197,6 +204,14 @@ class Request:
     def client_host(self) -> str:
         """The address of the peer without its port; empty where there is none."""
         return self.client.rpartition(":")[0].strip("[]")
+
+    @property
+    def client_certificate(self) -> dict[str, Any] | None:
+        """The certificate that the client has shown and the server trusts, as ``ssl.SSLSocket.getpeercert`` has it.
+
+        None without one. Servers ask for it with :class:`elio.TLSConfig`.
+        """
+        return None if self.tls is None else cast("dict[str, Any] | None", self.tls.getpeercert()) or None
 
     @property
     def content_type(self) -> str:

@@ -111,7 +111,8 @@ def _tls(options: argparse.Namespace) -> TLS | None:
         return None
     if options.tls_cert is None or options.tls_key is None:
         raise ConfigurationError("--tls-cert and --tls-key belong together")
-    return server_context((options.tls_cert, options.tls_key))
+    server_context((options.tls_cert, options.tls_key))
+    return options.tls_cert, options.tls_key
 
 
 def _banner(server: Server) -> None:

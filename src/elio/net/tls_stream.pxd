@@ -17,7 +17,7 @@ cdef int _CLOSED
 @cython.auto_pickle(False)
 cdef class TlsRuntime:
     cdef readonly object buffer
-    cdef readonly object context
+    cdef public object context
     cdef readonly object loop
     cdef readonly double handshake_timeout
 
