@@ -63,6 +63,18 @@ async def test_an_identity_with_an_end_is_looked_after_once_it_is_watched() -> N
     runtime.close()
 
 
+def test_a_proxy_may_say_where_a_request_comes_from() -> None:
+    request = make_request(headers={"Host": "inside"})
+    request.place("192.0.2.9:0", "", "")
+    assert (request.client_host, request.scheme, request.host) == ("192.0.2.9", "http", "inside")
+    request.place("192.0.2.9:0", "https", "a.example")
+    assert (request.scheme, request.host, request.url) == ("https", "a.example", "https://a.example/")
+
+
+def test_without_tls_there_is_no_certificate_of_the_client() -> None:
+    assert (make_request().tls, make_request().client_certificate) == (None, None)
+
+
 def test_parameters_can_be_added_and_replaced() -> None:
     request = make_request()
     request.params["a"] = "b"

@@ -41,6 +41,7 @@ from .event_stream import EventStream  # noqa: E402
 from .fan_out import broadcast  # noqa: E402
 from .headers import Headers  # noqa: E402
 from .limits import Limits  # noqa: E402
+from .net.tls import TLSConfig  # noqa: E402
 from .request import Request  # noqa: E402
 from .response import Response  # noqa: E402
 from .server.router import Router  # noqa: E402
@@ -92,6 +93,7 @@ __all__ = [
     "StreamClosed",
     "StreamStalled",
     "StreamTruncated",
+    "TLSConfig",
     "Tickets",
     "Unauthorized",
     "WebSocket",

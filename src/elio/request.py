@@ -1,15 +1,16 @@
 """What a handler is told about a request (RFC 9110 6, 7).
 
 Everything but the head is found out when it is asked for: thousands of these live as long as their WebSockets. Not
-here: routing, multipart forms, sessions, and trust in ``Forwarded`` or ``X-Forwarded-For``: ``client`` is who holds the
-socket.
+here: routing, multipart forms, sessions. ``client`` is who holds the socket, or whom a proxy that the server trusts
+names.
 """
 
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 from urllib.parse import unquote
 
 from .auth.identity import Identity
@@ -48,17 +49,21 @@ class Request:
         server: the own address that was connected to, in the same form.
         scheme: ``"http"`` or ``"https"``.
         params: the parameters of the route.
+        tls: that of the connection.
 
     Attributes:
         head: as given.
         server: as given.
         scheme: as given.
+        tls: facts about TLS (``version()``, ``cipher()``, ...) of the connection that the request came over; None
+            without TLS.
     """
 
     __slots__ = (
         "_body",
         "_client",
         "_cookies",
+        "_host",
         "_identity",
         "_params",
         "_query",
@@ -66,6 +71,7 @@ class Request:
         "head",
         "scheme",
         "server",
+        "tls",
     )
 
     def __init__(
@@ -77,11 +83,14 @@ class Request:
         server: str = "",
         scheme: str = "http",
         params: dict[str, str] | None = None,
+        tls: ssl.SSLObject | None = None,
     ) -> None:
         self.head = head
         self._client = client
+        self._host = ""
         self.server = server
         self.scheme = scheme
+        self.tls = tls
         self._params = params
         self._body = body
         self._query: Query | None = None
@@ -98,6 +107,18 @@ class Request:
         if not isinstance(self._client, str):
             self._client = peer_name(self._client)
         return self._client
+
+    def place(self, client: str, scheme: str, host: str) -> None:
+        """Say where the request really comes from; a server does that for proxies that it trusts.
+
+        Args:
+            client: as in the constructor.
+            scheme: "" leaves it as it is.
+            host: as the client named it; "" leaves it as it is.
+        """
+        self._client = client
+        self.scheme = scheme or self.scheme
+        self._host = host
 
     @property
     def params(self) -> dict[str, str]:
@@ -171,7 +192,7 @@ class Request:
 
         Without either, as HTTP/1.0 allows, the own address.
         """
-        return self.head.host or self.server
+        return self._host or self.head.host or self.server
 
     @property
     def url(self) -> str:
@@ -183,6 +204,14 @@ class Request:
     def client_host(self) -> str:
         """The address of the peer without its port; empty where there is none."""
         return self.client.rpartition(":")[0].strip("[]")
+
+    @property
+    def client_certificate(self) -> dict[str, Any] | None:
+        """The certificate that the client has shown and the server trusts, as ``ssl.SSLSocket.getpeercert`` has it.
+
+        None without one. Servers ask for it with :class:`elio.TLSConfig`.
+        """
+        return None if self.tls is None else cast("dict[str, Any] | None", self.tls.getpeercert()) or None
 
     @property
     def content_type(self) -> str:

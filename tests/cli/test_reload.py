@@ -191,11 +191,12 @@ async def test_a_unix_socket_outlives_the_servers_and_is_gone_in_the_end(app: Pa
 async def test_the_other_options_reach_the_server(app: Path) -> None:
     files = make(app.parent)
     tls = ["--tls-cert", str(files.certificate), "--tls-key", str(files.key)]
-    who = ["--allowed-host", "c.example", "--origin", "https://a.example"]
+    who = ["--allowed-host", "c.example", "--origin", "https://a.example", "--trusted-proxy", "127.0.0.1"]
     async with reloading(app, *tls, *who, *QUIET) as program:
         port = await program.serves(scheme="https")
         async with dial(port, ssl=files.client, server_hostname="localhost") as raw:
             assert (await raw.get("/")).status == 421
+            assert (await raw.get("/", headers="X-Forwarded-Host: c.example\r\n")).status == 200
             raw.send(b"GET / HTTP/1.1\r\nHost: c.example\r\n\r\n")
             assert (await raw.answer()).body == b"one"
         program.kill(signal.SIGTERM)

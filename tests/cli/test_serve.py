@@ -364,6 +364,18 @@ async def test_origins_and_hosts_are_those_of_the_options(folder: Path) -> None:
         assert await program.ends() == 0
 
 
+async def test_proxies_are_those_of_the_options(folder: Path) -> None:
+    proxies = ["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "unix", "--proxy-protocol"]
+    async with elio("serve", "app", "--port", "0", *proxies, cwd=folder) as program:
+        async with dial(await program.serves()) as raw:
+            raw.send(b"PROXY TCP4 192.0.2.7 192.0.2.1 5000 80\r\n")
+            assert (await raw.get("/")).status == 200
+        await program.logs("elio.access", r"192\.0\.2\.7:5000 'GET /' 200 \d+\.\dms")
+        program.kill(signal.SIGTERM)
+        await program.logs("elio.server", "ending, with 0 connections open")
+        assert await program.ends() == 0
+
+
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 

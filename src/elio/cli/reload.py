@@ -94,6 +94,10 @@ def _command(options: argparse.Namespace, fds: Iterable[int], leash: int) -> lis
         command += ["--origin", origin]
     for host in options.allowed_host or ():
         command += ["--allowed-host", host]
+    for proxy in options.trusted_proxy:
+        command += ["--trusted-proxy", proxy]
+    if options.proxy_protocol:
+        command.append("--proxy-protocol")
     return command
 
 

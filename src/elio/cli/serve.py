@@ -39,6 +39,10 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     who = parser.add_argument_group("who may come")
     who.add_argument("--origin", action="append", metavar="ORIGIN", help="origin that may open WebSockets; repeatable")
     who.add_argument("--allowed-host", action="append", metavar="NAME", help="host that is served; repeatable")
+    who.add_argument(
+        "--trusted-proxy", action="append", default=[], metavar="NET", help="address or network; repeatable"
+    )
+    who.add_argument("--proxy-protocol", action="store_true", help="connections begin with a PROXY header")
     parser.add_argument("--reload", action="store_true", help="start anew when a Python file changes")
     end = parser.add_argument_group("the end")
     end.add_argument(
@@ -93,6 +97,8 @@ def _serve(options: argparse.Namespace) -> int:
         tls=tls,
         origins=options.origin,
         allowed_hosts=options.allowed_host,
+        trusted_proxies=options.trusted_proxy,
+        proxy_protocol=options.proxy_protocol,
         drain=options.drain,
         grace=options.grace,
         on_start=started,
@@ -105,7 +111,8 @@ def _tls(options: argparse.Namespace) -> TLS | None:
         return None
     if options.tls_cert is None or options.tls_key is None:
         raise ConfigurationError("--tls-cert and --tls-key belong together")
-    return server_context((options.tls_cert, options.tls_key))
+    server_context((options.tls_cert, options.tls_key))
+    return options.tls_cert, options.tls_key
 
 
 def _banner(server: Server) -> None:

@@ -18,7 +18,7 @@ cdef int _CLOSED
 cdef class TlsRuntime:
     cdef readonly bytearray buffer
     cdef readonly object view
-    cdef readonly object context
+    cdef public object context
     cdef readonly object loop
     cdef readonly double handshake_timeout
 

@@ -45,7 +45,7 @@ class TlsRuntime:
 
     Args:
         loop: the running loop.
-        context: certificates and versions.
+        context: certificates and versions, of handshakes that begin from now on; it may be replaced.
         handshake_timeout: seconds for a handshake, from the accept on.
     """
 

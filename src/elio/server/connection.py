@@ -37,7 +37,12 @@ _READ_AHEAD: Final = 64 * 1024
 
 
 class HttpConnection(Outlet):
-    """The receiver of one accepted stream (an :class:`elio.server.exchange.Line`)."""
+    """The receiver of one accepted stream (an :class:`elio.server.exchange.Line`).
+
+    Args:
+        context: of the server.
+        client: the peer as ``"ip:port"``, if somebody else than the stream knows it.
+    """
 
     __slots__ = (
         "_asked_at",
@@ -53,10 +58,10 @@ class HttpConnection(Outlet):
         "http",
     )
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, client: str = "") -> None:
         self.context = context
         self.http = ServerConnection(context.runtime.limits)
-        self.client: str | Stream = ""
+        self.client: str | Stream = client
         self._exchange: Exchange | None = None
         self._asked_at = inf
         self._bucket = -1
@@ -72,7 +77,8 @@ class HttpConnection(Outlet):
         """The stream is open; for TLS, behind its handshake."""
         Outlet.__init__(self, transport, self.context.runtime)
         transport.set_write_buffer_limits(high=self._runtime.limits.write_limit)
-        self.client = lasting_peer(transport)
+        if not self.client:
+            self.client = lasting_peer(transport)
         self.context.counters.accepted += 1
         if self.context.closing and transport.get_extra_info("ssl_object") is not None:
             self.explain(self.context.drain)
@@ -292,7 +298,8 @@ class HttpConnection(Outlet):
             )
             self.http.send_body(body)
             self.http.end_body()
-            self.context.log_access("-", peer_name(self._stream), response.status, 0.0)
+            client = self.client if isinstance(self.client, str) else peer_name(self.client)
+            self.context.log_access("-", client, response.status, 0.0)
         self.flush()
         self._linger()
 

@@ -16,6 +16,7 @@ from ..request import Request
 from ..response import Response
 from ..session import WebSocket
 from .cors import Handler
+from .entry.proxies import TrustedProxies
 from .watch.counters import Counters
 
 __all__ = ["Context", "ErrorHandler", "Tracked"]
@@ -51,6 +52,7 @@ class Context:
         origins: origins that WebSockets may come from; None for the server's own.
         allowed_hosts: host names that requests may be for, or None for loopback names only.
         scheme: ``http`` or ``https``.
+        proxies: whose word about clients is believed; None for nobody's.
         connections: HTTP connections that are open.
         websockets: WebSockets with the task that runs their handler.
         counters: what the server has seen.
@@ -71,6 +73,7 @@ class Context:
         "drain",
         "on_error",
         "origins",
+        "proxies",
         "runtime",
         "scheme",
         "websockets",
@@ -86,6 +89,7 @@ class Context:
         allowed_hosts: Sequence[str] | None,
         scheme: str,
         counters: Counters,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.app = app
         self.runtime = runtime
@@ -93,6 +97,7 @@ class Context:
         self.origins = origins
         self.allowed_hosts = allowed_hosts
         self.scheme = scheme
+        self.proxies = proxies
         self.access_log = logging.getLogger("elio.access")
         self.connections: dict[Tracked, None] = {}  # ordered, and a third of a set's size
         self.websockets: dict[WebSocket, asyncio.Task[Any]] = {}

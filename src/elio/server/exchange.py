@@ -97,7 +97,11 @@ class Exchange:
         self._context = line.context
         self._started = perf_counter() if self._context.logs_access else 0.0
         self.body = self._make_body(head) if head.has_body else EMPTY_BODY
-        self.request = Request(head, body=self.body, client=line.client, scheme=line.context.scheme)
+        self.request = Request(head, body=self.body, client=line.client, scheme=self._context.scheme)
+        if self._context.scheme == "https":
+            self.request.tls = line.stream.get_extra_info("ssl_object")
+        if self._context.proxies is not None:
+            self.request.place(*self._context.proxies.origin(head.headers, self.request.client))
         self.events: EventStream | None = None
         self.websocket: WebSocket | None = None
         self._task: asyncio.Task[None] | None = None

@@ -19,6 +19,7 @@ from types import FrameType
 from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.tls import TLS
+from .entry.proxies import PROXY_HEADERS
 from .process.drain import check_seconds
 from .router import Router
 from .server import Server
@@ -49,6 +50,9 @@ def run(
     limits: Limits | None = None,
     origins: Sequence[str] | None = None,
     allowed_hosts: Sequence[str] | None = None,
+    trusted_proxies: Sequence[str] = (),
+    proxy_headers: Sequence[str] = PROXY_HEADERS,
+    proxy_protocol: bool = False,
     drain: float | None = None,
     grace: float = 10.0,
     on_start: Callable[[Server], object] | None = None,
@@ -62,7 +66,7 @@ def run(
 
     Args:
         router: the routes.
-        host: and what follows up to ``allowed_hosts``: see :class:`elio.Server`.
+        host: and what follows up to ``proxy_protocol``: see :class:`elio.Server`.
         port: see there.
         uds: see there.
         fd: see there.
@@ -70,6 +74,9 @@ def run(
         limits: see there.
         origins: see there.
         allowed_hosts: see there.
+        trusted_proxies: see there.
+        proxy_headers: see there.
+        proxy_protocol: see there.
         drain: seconds over which the ends of connections are spread; see :meth:`elio.Server.drain`.
         grace: seconds that open connections get behind it.
         on_start: called with the server once it accepts; by default the URLs are printed.
@@ -90,6 +97,9 @@ def run(
         limits=limits,
         origins=origins,
         allowed_hosts=allowed_hosts,
+        trusted_proxies=trusted_proxies,
+        proxy_headers=proxy_headers,
+        proxy_protocol=proxy_protocol,
     )
     with _signals() as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announce))

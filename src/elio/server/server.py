@@ -10,8 +10,8 @@ import contextlib
 import logging
 import os
 import socket
-import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -20,10 +20,13 @@ from ..limits import Limits
 from ..net.accept import open_reactor
 from ..net.listen import Address, is_loopback, open_sockets, probe_silent_peers, url_of
 from ..net.runtime import Departure, Runtime
-from ..net.tls import TLS, server_context
+from ..net.tls import TLS
 from ..net.tls_stream import TlsRuntime, TlsStream
 from .connection import HttpConnection
 from .context import Context
+from .entry.certificates import Certificates
+from .entry.introduction import Introduction
+from .entry.proxies import PROXY_HEADERS, TrustedProxies
 from .process.drain import Drain, check_seconds
 from .router import Router
 from .watch.counters import Counters
@@ -57,15 +60,23 @@ class Server:
         port: 0 for one that the system picks; :attr:`port` then tells.
         uds: listen on this path of a Unix socket instead.
         fd: listen on this inherited descriptor instead, or on several. They stay open for who owns them.
-        tls: paths of certificate chain and private key, or an ``ssl.SSLContext``.
+        tls: paths of certificate chain and private key, an :class:`elio.TLSConfig` with more about them, or an
+            ``ssl.SSLContext``. Files that change are read anew.
         limits: every bound.
         origins: origins that WebSockets may be opened from, such as ``https://example.com``, on routes that do not
             name their own; ``"*"`` is any. The server's own origin only, by default.
         allowed_hosts: host names that requests may be for, such as ``example.com`` or ``*.example.com``. Any by
             default, but on a loopback address only loopback names.
+        trusted_proxies: addresses and networks of proxies, such as ``10.0.0.0/8``, and ``"unix"`` for whoever connects
+            to a Unix socket. Only what these say about their clients is believed; nobody by default.
+        proxy_headers: the headers that they say it with, each of which they set or remove themselves: some of
+            ``X-Forwarded-For``, ``X-Forwarded-Proto`` and ``X-Forwarded-Host``, or ``Forwarded`` (RFC 7239) alone.
+        proxy_protocol: whether each connection begins with a header of the PROXY protocol, version 1 or 2. Connections
+            of others than ``trusted_proxies``, and without one, are cut off then.
 
     Raises:
-        ConfigurationError: the files of ``tls`` cannot be used, or two routes are in each other's way.
+        ConfigurationError: the files of ``tls`` cannot be used, two routes are in each other's way, or the proxies
+            cannot be as they are named.
     """
 
     def __init__(
@@ -80,14 +91,19 @@ class Server:
         limits: Limits | None = None,
         origins: Sequence[str] | None = None,
         allowed_hosts: Sequence[str] | None = None,
+        trusted_proxies: Sequence[str] = (),
+        proxy_headers: Sequence[str] = PROXY_HEADERS,
+        proxy_protocol: bool = False,
     ) -> None:
+        self._proxies = _proxies(trusted_proxies, proxy_headers, proxy_protocol)
+        self._introduces = proxy_protocol
         self._departure = Departure()
         self._app = router.build(self._departure)
         self._on_error = router.error_handler
         self._addresses = [Address(host=host, port=port, uds=uds)]
         if fd is not None:
             self._addresses = [Address(fd=each) for each in ([fd] if isinstance(fd, int) else fd)]
-        self._tls: ssl.SSLContext | None = None if tls is None else server_context(tls)
+        self._certificates = None if tls is None else Certificates(tls)
         self._limits = limits or Limits()
         self._origins = origins
         self._allowed_hosts = allowed_hosts
@@ -151,8 +167,9 @@ class Server:
             self._open()
             self._reactor = open_reactor(loop)
             self._context = context = self._make_context(loop)
+            accept = self._make_accept(context)
             for sock in self._sockets:
-                self._listeners.append(await self._listen(loop, sock, context))
+                self._listeners.append(await self._listen(loop, sock, accept))
         except BaseException:
             self._stop_listening()
             self._close_reactor()
@@ -172,7 +189,7 @@ class Server:
         names = [sock.getsockname() for sock in self._sockets]
         self._port = next((int(name[1]) for name in names if isinstance(name, tuple)), 0)
         # "Every interface" is two sockets, one for each version of IP, and one URL.
-        self._urls = list(dict.fromkeys(url_of(sock, tls=self._tls is not None) for sock in self._sockets))
+        self._urls = list(dict.fromkeys(url_of(sock, tls=self._certificates is not None) for sock in self._sockets))
 
     def _make_context(self, loop: asyncio.AbstractEventLoop) -> Context:
         hosts = self._allowed_hosts
@@ -184,24 +201,47 @@ class Server:
             on_error=self._on_error,
             origins=self._origins,
             allowed_hosts=hosts,
-            scheme="http" if self._tls is None else "https",
+            scheme="http" if self._certificates is None else "https",
             counters=self._counters,
+            proxies=self._proxies,
         )
 
-    async def _listen(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, context: Context
-    ) -> asyncio.Server | Listener:
-        tls = None if self._tls is None else TlsRuntime(loop, self._tls, self._limits.tls_handshake_timeout)
+    def _make_accept(self, context: Context) -> Callable[[], Any]:
+        """What makes the receiver of an accepted stream: the PROXY protocol where it is used, then TLS, then HTTP."""
+        tls = self._make_tls(context.runtime)
 
-        def accept() -> Any:
-            connection = HttpConnection(context)
+        def make(client: str = "") -> HttpConnection | TlsStream:
+            connection = HttpConnection(context, client)
             return connection if tls is None else TlsStream(tls, connection)
 
+        if self._introduces and self._proxies is not None:
+            return partial(Introduction, context, self._proxies, make)
+        return make
+
+    def _make_tls(self, runtime: Runtime) -> TlsRuntime | None:
+        certificates = self._certificates
+        if certificates is None:
+            return None
+        shared = TlsRuntime(runtime.loop, certificates.context, self._limits.tls_handshake_timeout)
+        certificates.watch(runtime.timer, shared)
+        return shared
+
+    async def _listen(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, accept: Callable[[], Any]
+    ) -> asyncio.Server | Listener:
         if self._reactor is not None:
             return self._reactor.listen(sock, accept, backlog=self._limits.backlog, on_error=_cannot_accept)
         listener = await loop.create_server(accept, sock=sock, backlog=_ACCEPTS)
         sock.listen(self._limits.backlog)
         return listener
+
+    def reload_certificates(self) -> bool:
+        """Read the files of ``tls`` now, instead of at the next look at them. Open connections stay as they are.
+
+        Returns:
+            Whether there are files and they could be used; if not, what was read before stays.
+        """
+        return self._certificates is not None and self._certificates.reload()
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed.
@@ -302,6 +342,14 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _proxies(names: Sequence[str], headers: Sequence[str], introduces: bool) -> TrustedProxies | None:
+    if names:
+        return TrustedProxies(names, headers)
+    if introduces:
+        raise ConfigurationError("proxy_protocol needs trusted_proxies: whose headers are to be believed")
+    return None
 
 
 def _cannot_accept(error: OSError) -> None:
