@@ -11,6 +11,7 @@ import pytest
 
 from elio import errors
 from elio.errors import (
+    ChannelError,
     ClientDisconnected,
     ConcurrencyError,
     ConfigurationError,
@@ -22,12 +23,14 @@ from elio.errors import (
     EventTooBig,
     HandshakeError,
     HTTPError,
+    InvalidChannel,
     InvalidHeader,
     InvalidURL,
     LimitExceeded,
     LocalProtocolError,
     MessageTooBig,
     ModelError,
+    PublishError,
     RemoteProtocolError,
     StreamClosed,
     StreamStalled,
@@ -52,6 +55,9 @@ EXAMPLES = [
     StreamClosed("text"),
     StreamTruncated("text", events=3, last_event_id="7"),
     StreamStalled(what="byte", seconds=1.5, events=3, last_event_id="7"),
+    ChannelError("text"),
+    InvalidChannel("text", name="a b"),
+    PublishError("text", channel="a", is_unknown=True),
     ModelError("text", kind="overloaded_error"),
     ClientDisconnected(5),
     ConcurrencyError("text"),
