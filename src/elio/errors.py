@@ -19,7 +19,9 @@ The tree, by fault first::
     │   └── StreamStalled          ... since no byte, or no event, came for too long
     ├── ChannelError               publishing or subscribing did not work
     │   ├── InvalidChannel         a name that no channel can have
-    │   └── PublishError           a message could not be given to the engine
+    │   ├── PublishError           a message could not be given to the engine
+    │   ├── SlowConsumer           a subscription ended since too many bytes waited for it
+    │   └── SubscriptionClosed     a subscription was closed: nothing more comes
     ├── ModelError                 a language model says in its stream that it failed
     ├── ClientDisconnected         the client left before its request body was complete
     ├── ConcurrencyError           two tasks did at once what only one may do
@@ -59,9 +61,11 @@ __all__ = [
     "ModelError",
     "PublishError",
     "RemoteProtocolError",
+    "SlowConsumer",
     "StreamClosed",
     "StreamStalled",
     "StreamTruncated",
+    "SubscriptionClosed",
     "Unauthorized",
 ]
 
@@ -297,6 +301,24 @@ class PublishError(ChannelError):
         super().__init__(message)
         self.channel = channel
         self.is_unknown = is_unknown
+
+
+class SlowConsumer(ChannelError):
+    """A subscription with the policy ``close`` has ended: its subscriber took too little.
+
+    Attributes:
+        size: bytes that waited.
+        limit: bytes that may wait.
+    """
+
+    def __init__(self, *, size: int, limit: int) -> None:
+        super().__init__(f"{size} bytes wait for a subscriber, limit {limit}")
+        self.size = size
+        self.limit = limit
+
+
+class SubscriptionClosed(ChannelError):
+    """A subscription was closed: nothing more comes."""
 
 
 class ModelError(ElioError):
