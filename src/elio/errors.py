@@ -17,6 +17,11 @@ The tree, by fault first::
     ├── StreamClosed               an event stream has ended: nothing more can be sent, or received
     ├── StreamTruncated            an event stream ended before it was complete, and cannot go on
     │   └── StreamStalled          ... since no byte, or no event, came for too long
+    ├── ChannelError               publishing or subscribing did not work
+    │   ├── InvalidChannel         a name that no channel can have
+    │   ├── PublishError           a message could not be given to the engine
+    │   ├── SlowConsumer           a subscription ended since too many bytes waited for it
+    │   └── SubscriptionClosed     a subscription was closed: nothing more comes
     ├── ModelError                 a language model says in its stream that it failed
     ├── ClientDisconnected         the client left before its request body was complete
     ├── ConcurrencyError           two tasks did at once what only one may do
@@ -37,6 +42,7 @@ from typing import Final, TypeVar
 from .causes import Cause, OverLimit, ProtocolError
 
 __all__ = [
+    "ChannelError",
     "ClientDisconnected",
     "ConcurrencyError",
     "ConfigurationError",
@@ -48,16 +54,20 @@ __all__ = [
     "EventTooBig",
     "HTTPError",
     "HandshakeError",
+    "InvalidChannel",
     "InvalidHeader",
     "InvalidURL",
     "LimitExceeded",
     "LocalProtocolError",
     "MessageTooBig",
     "ModelError",
+    "PublishError",
     "RemoteProtocolError",
+    "SlowConsumer",
     "StreamClosed",
     "StreamStalled",
     "StreamTruncated",
+    "SubscriptionClosed",
     "Unauthorized",
 ]
 
@@ -292,6 +302,54 @@ class StreamStalled(StreamTruncated):
         super().__init__(f"no {what} within {seconds:g} seconds", events=events, last_event_id=last_event_id)
         self.what = what
         self.seconds = seconds
+
+
+class ChannelError(ElioError):
+    """Publishing or subscribing did not work."""
+
+
+class InvalidChannel(ChannelError, ValueError):
+    """A name that no channel can have, or a pattern that names none.
+
+    Attributes:
+        name: as given.
+    """
+
+    def __init__(self, message: str, *, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class PublishError(ChannelError):
+    """A message could not be given to the engine, or the engine did not say in time that it has it.
+
+    Attributes:
+        channel: where it was to go.
+        is_unknown: whether it may have been published all the same: try again with the same idempotency key.
+    """
+
+    def __init__(self, message: str, *, channel: str = "", is_unknown: bool = False) -> None:
+        super().__init__(message)
+        self.channel = channel
+        self.is_unknown = is_unknown
+
+
+class SlowConsumer(ChannelError):
+    """A subscription with the policy ``close`` has ended: its subscriber took too little.
+
+    Attributes:
+        size: bytes that waited.
+        limit: bytes that may wait.
+    """
+
+    def __init__(self, *, size: int, limit: int) -> None:
+        super().__init__(f"{size} bytes wait for a subscriber, limit {limit}")
+        self.size = size
+        self.limit = limit
+
+
+class SubscriptionClosed(ChannelError):
+    """A subscription was closed: nothing more comes."""
 
 
 class ModelError(ElioError):

@@ -52,7 +52,6 @@ ROOMS: Final = (
                 "_send",
                 "auth",
                 "body",
-                "channels",
                 "conditional",
                 "cookies",
                 "event_stream",
@@ -66,6 +65,7 @@ ROOMS: Final = (
             }
         ),
     ),
+    Room("channels", frozenset({"channels"})),
     Room("server", frozenset({"server"})),
     Room("client", frozenset({"client"})),
     Room("doors", frozenset({"asgi", "testing", "cli"})),

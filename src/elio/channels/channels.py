@@ -1,0 +1,258 @@
+"""``Channels``: publish and subscribe, in one process or over many."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final, Self, overload
+
+from ..errors import ChannelError, ConfigurationError, InvalidChannel
+from .backend import Backend, Position
+from .backlog import Policy
+from .cursor import cursor_of
+from .delivery.hub import Hub
+from .engines.choose import EngineOptions, open_engine
+from .envelope import seal
+from .message import Gap, Message, Snapshot
+from .names import check_channel, check_pattern, is_pattern
+from .subscription import SnapshotHook, Subscription
+
+__all__ = ["Channels"]
+
+_MAX_QUEUE_SIZE: Final = 1024 * 1024
+"""Bytes that may wait for a subscriber."""
+
+_MAX_CHANNELS: Final = 100
+"""Names and patterns of one subscription: its cursor has to carry them all."""
+
+
+class Channels:
+    """Channels over one engine.
+
+    It works between :meth:`start` and :meth:`close`, which ``async with channels:`` calls, and so does a server whose
+    router was made with ``Router(channels=channels)``. Both count: it ends with the last close.
+
+    Args:
+        url: the engine: ``memory:`` for this process alone. By default what the environment variable
+            ``ELIO_CHANNELS`` says, else memory.
+        history: messages that the engine keeps of each channel.
+        ttl: seconds for which it keeps them.
+        on_outage: what :meth:`publish` does while the engine is away: "raise" an :class:`elio.PublishError`, or
+            "wait".
+        backend: an engine of your own, instead of a URL.
+
+    Raises:
+        ConfigurationError: there is no such engine, or a value is not allowed.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        history: int = 1000,
+        ttl: float = 300.0,
+        on_outage: str = "raise",
+        backend: Backend | None = None,
+    ) -> None:
+        if url is not None and backend is not None:
+            raise ConfigurationError("channels have a url or a backend, not both")
+        self._url = url or os.environ.get("ELIO_CHANNELS") or "memory:"
+        self._options = EngineOptions(history=history, ttl=ttl, on_outage=on_outage)
+        self._given = backend
+        self._hub: Hub | None = None
+        self._users = 0
+        if backend is None:
+            open_engine(self._url, self._options)  # what is wrong is said now
+
+    def __repr__(self) -> str:
+        return f"<Channels {'started' if self._hub is not None else 'not started'}>"
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it can be used."""
+        return self._hub is not None
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it is started and the engine works."""
+        return self._hub is not None and not self._hub.trouble
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the link to the engine, for people; "" when all is well."""
+        return "the channels are not started" if self._hub is None else self._hub.trouble
+
+    async def start(self) -> None:
+        """Connect to the engine.
+
+        Raises:
+            ChannelError: the engine cannot be reached, or cannot be used.
+        """
+        self._users += 1
+        if self._users > 1:
+            return
+        hub = Hub(self._given or open_engine(self._url, self._options))
+        try:
+            await hub.backend.start(hub)
+        except BaseException:
+            self._users = 0
+            await hub.backend.close()
+            raise
+        self._hub = hub
+
+    async def close(self) -> None:
+        """End all subscriptions and leave the engine, unless somebody else has started it too."""
+        self._users = max(self._users - 1, 0)
+        if self._users or self._hub is None:
+            return
+        hub, self._hub = self._hub, None
+        await hub.close()
+        await hub.backend.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _running(self) -> Hub:
+        if self._hub is None:
+            raise ChannelError("the channels are not started: use async with channels, or Router(channels=channels)")
+        return self._hub
+
+    # -- publish -------------------------------------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        channel: str,
+        data: str | bytes | bytearray | memoryview,
+        *,
+        type: str = "",
+        key: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Publish a message.
+
+        Args:
+            channel: its name; no pattern, and not one of the library's own, which begin with ``$``.
+            data: text or bytes.
+            type: as an event has one.
+            key: what it is about: with the policy ``coalesce`` a later message of the same key replaces this one.
+            idempotency_key: a message that is published again with the same key is not published twice, as long as
+                history has the first.
+
+        Returns:
+            A cursor behind the message, in this channel alone.
+
+        Raises:
+            PublishError: it was not published, or nobody knows.
+            InvalidChannel: it is no name of a channel.
+        """
+        check_channel(channel)
+        if channel.startswith("$"):
+            raise InvalidChannel(
+                f"channel {channel!r} belongs to the library; nobody else publishes there", name=channel
+            )
+        payload = seal(data, type=type, key=key, time=time.time())
+        position = await self._running().backend.publish(channel, payload, idempotency_key=idempotency_key)
+        return cursor_of(((channel, Position(*position)),))
+
+    # -- subscribe -----------------------------------------------------------------------------------------------------
+
+    @overload
+    def subscribe(
+        self,
+        *channels: str,
+        since: str | None = None,
+        backlog: int = 0,
+        policy: str = Policy.BLOCK,
+        max_queue_size: int = _MAX_QUEUE_SIZE,
+        snapshot: None = None,
+    ) -> Subscription[Message | Gap]: ...
+
+    @overload
+    def subscribe(
+        self,
+        *channels: str,
+        since: str | None = None,
+        backlog: int = 0,
+        policy: str = Policy.BLOCK,
+        max_queue_size: int = _MAX_QUEUE_SIZE,
+        snapshot: SnapshotHook,
+    ) -> Subscription[Message | Gap | Snapshot]: ...
+
+    def subscribe(
+        self,
+        *channels: str,
+        since: str | None = None,
+        backlog: int = 0,
+        policy: str = Policy.BLOCK,
+        max_queue_size: int = _MAX_QUEUE_SIZE,
+        snapshot: SnapshotHook | None = None,
+    ) -> Subscription[Message | Gap] | Subscription[Message | Gap | Snapshot]:
+        """Subscribe to channels. It begins with the first use; ``async with`` begins and ends it.
+
+        Args:
+            channels: names, and patterns such as ``news.*`` and ``news.>``.
+            since: a cursor to go on from: ``id`` of a message, or the answer of :meth:`publish`. One that cannot be
+                read, or leads too far back, becomes a gap.
+            backlog: without a cursor, how many of the newest messages of each channel come first.
+            policy: what happens when messages come faster than they are taken: ``block`` (they are fetched from
+                history later), ``drop_oldest``, ``drop_newest``, ``coalesce`` (by key) or ``close``.
+            max_queue_size: bytes that may wait before that happens.
+            snapshot: a coroutine function that loads the state that messages change: it is called when listening has
+                begun, and behind each gap.
+
+        Raises:
+            InvalidChannel: a name that no channel can have.
+            ConfigurationError: there is no channel or there are too many, or a value is not allowed.
+        """
+        patterns = check_patterns(channels)
+        if backlog < 0 or max_queue_size < 0:
+            raise ConfigurationError(f"backlog is {backlog}, max_queue_size {max_queue_size}, at least 0 is allowed")
+        return Subscription(
+            self._running,
+            patterns,
+            since=since,
+            backlog=backlog,
+            policy=check_policy(policy),
+            max_queue_size=max_queue_size,
+            snapshot=snapshot,
+        )
+
+
+def check_patterns(channels: Iterable[str]) -> tuple[str, ...]:
+    """Names and patterns, each once.
+
+    Raises:
+        InvalidChannel: a name that no channel can have.
+        ConfigurationError: there is none, or there are too many.
+    """
+    patterns = tuple(sorted({check_pattern(channel) for channel in channels}, key=_by_kind))
+    if not 0 < len(patterns) <= _MAX_CHANNELS:
+        raise ConfigurationError(f"subscription to {len(patterns)} channels, allowed are 1 to {_MAX_CHANNELS}")
+    return patterns
+
+
+def _by_kind(pattern: str) -> tuple[bool, str]:
+    return is_pattern(pattern), pattern
+
+
+def check_policy(policy: str) -> Policy:
+    """The policy of a name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    try:
+        return Policy(policy)
+    except ValueError:
+        names = ", ".join(Policy)
+        raise ConfigurationError(f"policy is {policy!r}, allowed are {names}") from None

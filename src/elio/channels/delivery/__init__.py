@@ -1,0 +1,1 @@
+"""From the engine to subscribers: the hub and what it is made of."""

@@ -1,0 +1,53 @@
+"""URLs to engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ...errors import ConfigurationError
+from ..backend import Backend
+from .memory import MemoryBackend
+
+__all__ = ["EngineOptions", "open_engine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What every engine is told.
+
+    Attributes:
+        history: messages kept of each channel.
+        ttl: seconds for which they are kept.
+        on_outage: "raise" or "wait": what ``publish`` does while the engine is away.
+    """
+
+    history: int
+    ttl: float
+    on_outage: str
+
+
+def _memory(url: str, options: EngineOptions) -> Backend:
+    return MemoryBackend(history=options.history, ttl=options.ttl)
+
+
+_ENGINES: Final[dict[str, Callable[[str, EngineOptions], Backend]]] = {"memory": _memory}
+"""What makes a backend, by the scheme of the URL."""
+
+
+def open_engine(url: str, options: EngineOptions) -> Backend:
+    """Make the backend that a URL names; it is not started.
+
+    Raises:
+        ConfigurationError: there is no such engine, or it cannot be used like this.
+    """
+    scheme = url.partition(":")[0]
+    make = _ENGINES.get(scheme)
+    if make is None:
+        raise ConfigurationError(f"{scheme!r} is no engine for channels, {', '.join(_ENGINES)} are")
+    if options.history < 1 or not 0 < options.ttl < float("inf"):
+        raise ConfigurationError(f"history of {options.history} for {options.ttl} seconds, both must be above 0")
+    if options.on_outage not in ("raise", "wait"):
+        raise ConfigurationError(f"on_outage is {options.on_outage!r}, allowed are 'raise' and 'wait'")
+    return make(url, options)

@@ -1,0 +1,31 @@
+"""URLs to engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from elio.channels.engines.choose import EngineOptions, open_engine
+from elio.channels.engines.memory import MemoryBackend
+from elio.errors import ConfigurationError
+
+OPTIONS: dict[str, Any] = {"history": 10, "ttl": 60.0, "on_outage": "raise"}
+
+
+def test_the_scheme_names_the_engine() -> None:
+    assert isinstance(open_engine("memory:", EngineOptions(**OPTIONS)), MemoryBackend)
+
+
+@pytest.mark.parametrize("url", ["", "nosuch://x", "MEMORY:", "x"])
+def test_other_schemes_are_refused_with_those_there_are(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="memory"):
+        open_engine(url, EngineOptions(**OPTIONS))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"history": 0}, {"ttl": 0.0}, {"ttl": float("nan")}, {"ttl": float("inf")}, {"on_outage": "ignore"}]
+)
+def test_options_are_checked_for_every_engine(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        open_engine("memory:", EngineOptions(**{**OPTIONS, **wrong}))
