@@ -247,6 +247,7 @@ async def test_the_server_ends_in_order_when_its_supervisor_was_killed(app: Path
         assert (await raw.upgrade()).status == 101
         await program.logs_request("GET /ws", 101)
         program.kill(signal.SIGKILL)
+        await program.logs("elio.server", "ending, with 1 connections open")
         assert await raw.receive_close() == (1001, "the server is going away")
         raw.frame(0x88, b"\x03\xe9")
         assert await raw.read_all() == b""
