@@ -159,6 +159,19 @@ async def test_files_beside_the_module_are_watched_though_it_is_elsewhere(app: P
         assert await program.ends() == 0
 
 
+async def test_websockets_are_told_that_the_server_comes_back(app: Path) -> None:
+    async with reloading(app, *QUIET) as program, dial(await program.serves()) as raw:
+        assert (await raw.upgrade()).status == 101
+        replace(app, APP.format(text="two!"))
+        assert await raw.receive_close() == (1012, "the server is restarting")
+        raw.frame(0x88, b"\x03\xf4")
+        assert await raw.read_all() == b""
+        await program.says(r"app\.py changed, starting anew")
+        await program.serves()
+        program.kill(signal.SIGTERM)
+        assert await program.ends() == 0
+
+
 # -- the options are the server's --------------------------------------------------------------------------------------
 
 
@@ -234,6 +247,7 @@ async def test_the_server_ends_in_order_when_its_supervisor_was_killed(app: Path
         assert (await raw.upgrade()).status == 101
         await program.logs_request("GET /ws", 101)
         program.kill(signal.SIGKILL)
+        await program.logs("elio.server", "ending, with 1 connections open")
         assert await raw.receive_close() == (1001, "the server is going away")
         raw.frame(0x88, b"\x03\xe9")
         assert await raw.read_all() == b""
@@ -241,7 +255,8 @@ async def test_the_server_ends_in_order_when_its_supervisor_was_killed(app: Path
 
 
 async def test_a_server_that_does_not_end_is_killed(app: Path) -> None:
-    command = "import elio.cli as cli, elio.cli.reload as r; r._OVERTIME = 0.1; raise SystemExit(cli.main())"
+    prelude = "import elio.server.process.workers as workers; workers._OVERTIME = 0.1"
+    command = f"{prelude}; from elio.cli import main; raise SystemExit(main())"
     options = ["serve", "app", "--reload", "--port", "0", "--drain", "0", "--grace", "0.1", *QUIET]
     async with start("-c", command, *options, cwd=app.parent) as program:
         port = await program.serves()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import traceback
 from collections.abc import Sequence
 from typing import Final
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with 2 for a command line that is not understood, with 0 behind ``--help`` and ``--version``.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
+    options.command = [sys.executable, "-m", "elio", *arguments]
     try:
         status: int = options.run(options)
     except (ConfigurationError, InvalidURL, LocalProtocolError) as error:

@@ -11,8 +11,6 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import cache_from_source
@@ -21,8 +19,9 @@ from typing import Final, TypeAlias
 
 from ..errors import ConfigurationError
 from ..limits import Limits
-from ..net.listen import Address, open_sockets
-from ..server.process.drain import LONGEST_USUAL
+from ..net.listen import addresses, open_sockets
+from ..server.process.leash import Child
+from ..server.process.workers import longest_end
 from .loading import folder_of
 from .terminal import say
 
@@ -36,9 +35,6 @@ _INTERVAL: Final = 0.3
 
 _GLANCE: Final = 0.02
 """Seconds between two looks at a server that is to end."""
-
-_OVERTIME: Final = 2.0
-"""Seconds beyond its grace after which a server that does not end is killed."""
 
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 
@@ -57,48 +53,20 @@ def run_reloading(options: argparse.Namespace) -> int:
     if os.name != "posix":
         raise ConfigurationError("--reload does not work on this system: it cannot pass sockets on to another process")
     with contextlib.ExitStack() as stack:
-        addresses = [Address(host=options.host, port=options.port, uds=options.uds)]
-        if options.fd is not None:
-            addresses = [Address(fd=fd) for fd in options.fd]
         fds = [
             stack.enter_context(sock).fileno()
-            for address in addresses
+            for address in addresses(host=options.host, port=options.port, uds=options.uds, fd=options.fd)
             for sock in open_sockets(address, Limits().backlog)
         ]
         if options.uds is not None:
             stack.callback(_remove, options.uds)
-        # The child reads from it, and sees its end when this process is gone, however it ended.
-        leash, own_end = os.pipe()
-        stack.callback(os.close, own_end)
-        stack.callback(os.close, leash)
-        patience = (LONGEST_USUAL if options.drain is None else options.drain) + options.grace + _OVERTIME
-        supervisor = _Supervisor(_command(options, fds, leash), [*fds, leash], patience)
+        supervisor = _Supervisor(options.command, fds, longest_end(options.drain, options.grace))
         return supervisor.run({".", folder_of(options.target)})
 
 
 def _remove(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
-
-
-def _command(options: argparse.Namespace, fds: Iterable[int], leash: int) -> list[str]:
-    command = [sys.executable, "-m", "elio", "serve", options.target, "--supervisor", str(leash)]
-    command += ["--log-level", options.log_level, "--grace", str(options.grace)]
-    if options.drain is not None:
-        command += ["--drain", str(options.drain)]
-    for fd in fds:
-        command += ["--fd", str(fd)]
-    if options.tls_cert is not None:
-        command += ["--tls-cert", options.tls_cert, "--tls-key", options.tls_key]
-    for origin in options.origin or ():
-        command += ["--origin", origin]
-    for host in options.allowed_host or ():
-        command += ["--allowed-host", host]
-    for proxy in options.trusted_proxy:
-        command += ["--trusted-proxy", proxy]
-    if options.proxy_protocol:
-        command.append("--proxy-protocol")
-    return command
 
 
 class _Supervisor:
@@ -108,7 +76,7 @@ class _Supervisor:
         self._command = command
         self._fds = fds
         self._patience = patience
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._signals: list[int] = []
 
     def run(self, folders: Iterable[str]) -> int:
@@ -124,7 +92,7 @@ class _Supervisor:
                 if names and not self._signals:
                     seen = now
                     self._start_anew(names)
-            self._end_child()
+            self._end_child(returning=False)
         return 0 if len(self._signals) == 1 else 128 + self._signals[-1]
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
@@ -136,35 +104,35 @@ class _Supervisor:
             os.read(self._alarm, 100)
 
     def _start(self) -> None:
-        # Ctrl+C comes to both processes at once. From its first moment on the child leaves it to this one.
-        self._child = subprocess.Popen(
-            self._command, pass_fds=self._fds, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)
-        )
+        self._child = Child(self._command, self._fds)
 
     def _start_anew(self, names: Sequence[str]) -> None:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         say(f"{os.path.normpath(names[0])}{more} changed, starting anew")
-        self._end_child()
+        self._end_child(returning=True)
         for name in names:
             _remove(cache_from_source(name))  # it would be taken for this version within the same second
         if not self._signals:
             self._start()
 
     def _notice_end(self) -> None:
-        if self._child is not None and self._child.poll() is not None and not self._signals:
-            say(f"the server has ended with status {self._child.returncode}, waiting for a file to change")
+        child = self._child
+        if child is not None and child.ended() is not None and not self._signals:
+            say(f"the server has ended with status {child.ended()}, waiting for a file to change")
+            child.close()
             self._child = None
 
-    def _end_child(self) -> None:
+    def _end_child(self, *, returning: bool) -> None:
         child, self._child = self._child, None
         if child is None:
             return
-        child.terminate()
+        child.end(returning=returning)
         deadline = time.monotonic() + self._patience
-        while child.poll() is None:
+        while child.ended() is None:
             if len(self._signals) > 1 or time.monotonic() > deadline:
                 child.kill()
             self._sleep(_GLANCE)
+        child.close()
 
 
 @contextlib.contextmanager

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import signal
+from collections.abc import Sequence
 
 from ..errors import ConfigurationError
+from ..limits import Limits
+from ..net.listen import addresses
 from ..net.tls import TLS, server_context
+from ..server.process.leash import Leash
+from ..server.process.workers import longest_end, run_workers
 from ..server.run import run
 from ..server.server import Server
 from .loading import load_router
-from .options import log_to_stderr, seconds
+from .options import count, log_to_stderr, seconds
 from .reload import run_reloading
 from .terminal import say
 
@@ -43,7 +45,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--trusted-proxy", action="append", default=[], metavar="NET", help="address or network; repeatable"
     )
     who.add_argument("--proxy-protocol", action="store_true", help="connections begin with a PROXY header")
-    parser.add_argument("--reload", action="store_true", help="start anew when a Python file changes")
+    processes = parser.add_argument_group("processes")
+    processes.add_argument("--reload", action="store_true", help="start anew when a Python file changes")
+    processes.add_argument("--workers", type=count, metavar="N", help="serve in N processes; SIGHUP replaces them")
     end = parser.add_argument_group("the end")
     end.add_argument(
         "--drain",
@@ -64,7 +68,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         default="info",
         help="how much to log; debug shows tracebacks, too (default: %(default)s)",
     )
-    parser.add_argument("--supervisor", type=int, help=argparse.SUPPRESS)
     parser.set_defaults(run=_serve)
 
 
@@ -79,15 +82,14 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     tls = _tls(options)
-    if options.reload:
+    if options.reload and options.workers is not None:
+        raise ConfigurationError("--reload goes with one process, not with --workers: kill -HUP starts workers anew")
+    if options.reload and not Leash.is_here():
         return run_reloading(options)
     log_to_stderr(options.log_level)
-
-    def started(server: Server) -> None:
-        _banner(server)
-        if options.supervisor is not None:
-            _obey(server, options)
-
+    if options.workers is not None and not Leash.is_here():
+        _serve_in_workers(options)
+        return 0
     run(
         load_router(options.target),
         host=options.host,
@@ -101,9 +103,21 @@ def _serve(options: argparse.Namespace) -> int:
         proxy_protocol=options.proxy_protocol,
         drain=options.drain,
         grace=options.grace,
-        on_start=started,
+        on_start=_started,
     )
     return 0
+
+
+def _serve_in_workers(options: argparse.Namespace) -> None:
+    run_workers(
+        options.command,
+        options.workers,
+        addresses(host=options.host, port=options.port, uds=options.uds, fd=options.fd),
+        backlog=Limits().backlog,
+        patience=longest_end(options.drain, options.grace),
+        is_tls=options.tls_cert is not None,
+        on_start=_banner,
+    )
 
 
 def _tls(options: argparse.Namespace) -> TLS | None:
@@ -115,25 +129,15 @@ def _tls(options: argparse.Namespace) -> TLS | None:
     return options.tls_cert, options.tls_key
 
 
-def _banner(server: Server) -> None:
-    for url in server.urls:
+def _started(server: Server) -> None:
+    if server.worker is None:
+        _banner(server.urls)
+
+
+def _banner(urls: Sequence[str]) -> None:
+    for url in urls:
         line = f"serving on {url}"
         if url.startswith("http"):
             line += f" and {url.replace('http', 'ws', 1)}"
         say(line)
     say("press Ctrl+C to stop")
-
-
-def _obey(server: Server, options: argparse.Namespace) -> None:
-    """Be a child of ``--reload``: Ctrl+C is the parent's matter, and if the parent is gone, end."""
-    loop = asyncio.get_running_loop()
-    fd: int = options.supervisor
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def orphaned() -> None:
-        loop.remove_reader(fd)
-        os.close(fd)
-        ending.append(loop.create_task(server.drain(window=options.drain, grace=options.grace)))
-
-    ending: list[asyncio.Task[None]] = []
-    loop.add_reader(fd, orphaned)

@@ -6,12 +6,14 @@ import errno
 import os
 import socket
 import stat
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..errors import ConfigurationError
 
-__all__ = ["Address", "is_loopback", "open_sockets", "probe_silent_peers", "url_of"]
+__all__ = ["Address", "addresses", "is_loopback", "open_for_workers", "open_sockets", "probe_silent_peers", "url_of"]
 
 _PROBES: Final = 2
 """Probes without an answer after which the system gives a peer up: one may be lost."""
@@ -32,6 +34,46 @@ class Address:
     port: int = 8080
     uds: str | None = None
     fd: int | None = None
+
+
+def addresses(*, host: str, port: int, uds: str | None, fd: int | Sequence[int] | None) -> list[Address]:
+    """Where a server listens that was given these: descriptors go before a path, and a path before a host."""
+    if fd is None:
+        return [Address(host=host, port=port, uds=uds)]
+    return [Address(fd=each) for each in ([fd] if isinstance(fd, int) else fd)]
+
+
+def open_for_workers(address: Address, backlog: int, count: int) -> list[list[socket.socket]]:
+    """Open sockets for several processes that share the address, each of which accepts from its own list.
+
+    On Linux each gets TCP sockets of its own (``SO_REUSEPORT``), among which the system spreads the connections evenly.
+    Of a shared socket, as every other kind is one, whoever wakes first takes as much as there is.
+
+    Args:
+        address: where.
+        backlog: connections that the system holds ready for accepting, on each socket.
+        count: how many processes.
+
+    Raises:
+        ConfigurationError: as for :func:`open_sockets`; also if another program listens there with the same option.
+    """
+    sockets = open_sockets(address, backlog)
+    if address.fd is not None or address.uds is not None or sys.platform != "linux":
+        return [sockets] * count
+    names = [(sock.family, sock.getsockname()) for sock in sockets]
+    for sock in sockets:  # it has shown that nobody else is there, which the option would hide
+        sock.close()
+    opened: list[list[socket.socket]] = []
+    try:
+        for _ in range(count):
+            opened.append([])
+            for family, where in names:
+                opened[-1].append(_bind_tcp(family, where, backlog, is_shared=True))
+    except BaseException:
+        for sock in (sock for each in opened for sock in each):
+            sock.close()
+        raise
+    return opened
 
 
 def open_sockets(address: Address, backlog: int) -> list[socket.socket]:
@@ -126,11 +168,13 @@ def _open_tcp(host: str, port: int, backlog: int) -> list[socket.socket]:
     return sockets
 
 
-def _bind_tcp(family: int, where: tuple[object, ...], backlog: int) -> socket.socket:
+def _bind_tcp(family: int, where: tuple[object, ...], backlog: int, *, is_shared: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(where)

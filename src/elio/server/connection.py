@@ -198,7 +198,7 @@ class HttpConnection(Outlet):
         self.flush()
         if not self.http.response_complete:
             self._cut(Aborted())  # too late to say that something went wrong: end where no end is
-        elif not self.http.keep_alive or self._shutting_down:
+        elif not self.http.keep_alive or self.is_last:
             self.explain(Closed())
             self._close_behind_response()
         else:

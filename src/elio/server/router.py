@@ -35,7 +35,7 @@ __all__ = ["ErrorHandler", "Handler", "Middleware", "Router"]
 AnyHandler = TypeVar("AnyHandler", bound=Callable[[Request], Any])
 SocketHandler = TypeVar("SocketHandler", bound=Callable[[WebSocket], Awaitable[None]])
 EventHandler = TypeVar("EventHandler", bound=Callable[[EventStream], Awaitable[None]])
-ReadinessT = TypeVar("ReadinessT", bound=Check)
+AnyCheck = TypeVar("AnyCheck", bound=Check)
 AuthenticateT = TypeVar("AuthenticateT", bound=Authenticate)
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 ErrorHandlerT = TypeVar("ErrorHandlerT", bound=ErrorHandler)
@@ -147,14 +147,14 @@ class Router:
         """
         self._table.add(pattern, "GET", _Guarded(Readiness(self._all_checks, timeout), None))
 
-    def readiness_check(self, name: str) -> Callable[[ReadinessT], ReadinessT]:
+    def readiness_check(self, name: str) -> Callable[[AnyCheck], AnyCheck]:
         """Register a check of this name: ``@router.readiness_check("database")``.
 
         It is a function without arguments, async or not, which fails if it raises, returns ``False``, or takes too
         long. Checks of mounted routers count as well.
         """
 
-        def register(check: ReadinessT) -> ReadinessT:
+        def register(check: AnyCheck) -> AnyCheck:
             self._checks[name] = check
             return check
 

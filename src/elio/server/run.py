@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -18,9 +19,12 @@ from types import FrameType
 
 from ..errors import ConfigurationError
 from ..limits import Limits
+from ..net.listen import addresses
 from ..net.tls import TLS
 from .entry.proxies import PROXY_HEADERS
 from .process.drain import check_seconds
+from .process.leash import Leash
+from .process.workers import longest_end, run_workers
 from .router import Router
 from .server import Server
 
@@ -55,9 +59,14 @@ def run(
     proxy_protocol: bool = False,
     drain: float | None = None,
     grace: float = 10.0,
+    workers: int | None = None,
     on_start: Callable[[Server], object] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end in order.
+
+    With ``workers`` this process looks after so many others, each of which runs the whole program from its beginning,
+    up to this call. They share the port. One that ends is replaced, SIGHUP replaces all, one by one, and
+    :attr:`elio.Server.worker` tells which one a server is.
 
     A second signal ends the process at once, with 128 + its number as exit status.
 
@@ -79,7 +88,8 @@ def run(
         proxy_protocol: see there.
         drain: seconds over which the ends of connections are spread; see :meth:`elio.Server.drain`.
         grace: seconds that open connections get behind it.
-        on_start: called with the server once it accepts; by default the URLs are printed.
+        workers: how many processes; None serves in this one.
+        on_start: called with the server once it accepts, in each process that serves; by default the URLs are printed.
 
     Raises:
         ConfigurationError: it cannot start like this.
@@ -87,6 +97,9 @@ def run(
     check_seconds(drain=drain, grace=grace)
     if _is_inside_a_loop():
         raise ConfigurationError("run() is a whole program; inside a running event loop use: async with Server(...)")
+    leash = Leash.take()
+    if leash is not None:
+        fd = leash.fds
     server = Server(
         router,
         host=host,
@@ -101,8 +114,19 @@ def run(
         proxy_headers=proxy_headers,
         proxy_protocol=proxy_protocol,
     )
-    with _signals() as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announce))
+    if leash is None and workers is not None:
+        run_workers(
+            sys.orig_argv,
+            workers,
+            addresses(host=host, port=port, uds=uds, fd=fd),
+            backlog=(limits or Limits()).backlog,
+            patience=longest_end(drain, grace),
+            is_tls=tls is not None,
+            on_start=_announce,
+        )
+        return
+    with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announced))
 
 
 def _is_inside_a_loop() -> bool:
@@ -117,21 +141,39 @@ class _Stop:
     """What a signal asks for.
 
     Python's own signal handlers, not the loop's: they are called even while a handler blocks the loop.
+
+    Attributes:
+        asked: whether to end.
+        returning: whether another process takes the place of this one.
+        leash: that of this process, if a supervisor has started it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, leash: Leash | None) -> None:
         self.asked = asyncio.Event()
+        self.returning = False
+        self.leash = leash
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_second = False
 
     def watched_by(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on this loop waits for it."""
         self._loop = loop
+        if self.leash is not None:
+            self.leash.watch(loop, self.asked.set)
+
+    def let_go(self) -> None:
+        """This loop is about to end."""
+        if self.leash is not None and self._loop is not None:
+            self.leash.close(self._loop)
 
     def signalled(self, number: int, frame: FrameType | None) -> None:
         if self._is_second:
-            os._exit(128 + number)
+            # A service manager may send to all what the supervisor sends, too. It is the one that loses patience.
+            if self.leash is None:
+                os._exit(128 + number)
+            return
         self._is_second = True
+        self.returning = self.leash is not None and number == signal.SIGHUP
         if self._loop is None:
             self.asked.set()
         else:
@@ -140,38 +182,50 @@ class _Stop:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[_Stop]:
-    """SIGINT and SIGTERM stop the server, and do afterwards what they did before."""
-    stop = _Stop()
+def _signals(leash: Leash | None) -> Iterator[_Stop]:
+    """SIGINT and SIGTERM stop the server, and do afterwards what they did before. On a leash, it is as that says."""
+    stop = _Stop(leash)
+    handlers: dict[int, signal._HANDLER] = {signal.SIGINT: stop.signalled, signal.SIGTERM: stop.signalled}
+    if leash is not None:
+        handlers |= {signal.SIGINT: signal.SIG_IGN, signal.SIGHUP: stop.signalled}
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, stop.signalled)
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
-def _announce(server: Server) -> None:
-    for url in server.urls:
+def _announced(server: Server) -> None:
+    if server.worker is None:
+        _announce(server.urls)
+
+
+def _announce(urls: Sequence[str]) -> None:
+    for url in urls:
         print(f"serving on {url} (Ctrl+C to stop)", flush=True)
 
 
 async def _serve(
-    server: Server, stop: _Stop, drain: Callable[[], Awaitable[None]], on_start: Callable[[Server], object]
+    server: Server, stop: _Stop, drain: Callable[..., Awaitable[None]], on_start: Callable[[Server], object]
 ) -> None:
     stop.watched_by(asyncio.get_running_loop())
+    leash = stop.leash
+    server.serve_as(None if leash is None else leash.worker)
     try:
         await server.start()
         on_start(server)
+        if leash is not None:
+            leash.ready()
         closed = asyncio.ensure_future(server.serve_forever())
         closed.add_done_callback(lambda _: stop.asked.set())
         await stop.asked.wait()
         closed.cancel()
         if server.is_running:
             logger.info("ending, with %d connections open", server.connections)
-        await drain()
+        await drain(returning=stop.returning)
     finally:
         await server.close(grace=0)
+        stop.let_go()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.accept import open_reactor
-from ..net.listen import Address, is_loopback, open_sockets, probe_silent_peers, url_of
+from ..net.listen import addresses, is_loopback, open_sockets, probe_silent_peers, url_of
 from ..net.runtime import Departure, Runtime
 from ..net.tls import TLS
 from ..net.tls_stream import TlsRuntime, TlsStream
@@ -28,6 +28,7 @@ from .entry.certificates import Certificates
 from .entry.introduction import Introduction
 from .entry.proxies import PROXY_HEADERS, TrustedProxies
 from .process.drain import Drain, check_seconds
+from .process.leash import Worker
 from .router import Router
 from .watch.counters import Counters
 
@@ -100,9 +101,7 @@ class Server:
         self._departure = Departure()
         self._app = router.build(self._departure)
         self._on_error = router.error_handler
-        self._addresses = [Address(host=host, port=port, uds=uds)]
-        if fd is not None:
-            self._addresses = [Address(fd=each) for each in ([fd] if isinstance(fd, int) else fd)]
+        self._addresses = addresses(host=host, port=port, uds=uds, fd=fd)
         self._certificates = None if tls is None else Certificates(tls)
         self._limits = limits or Limits()
         self._origins = origins
@@ -115,6 +114,7 @@ class Server:
         self._reactor: Reactor | None = None
         self._port = 0
         self._urls: list[str] = []
+        self._worker: Worker | None = None
         self._drain: Drain | None = None
         self._ending: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
@@ -139,6 +139,15 @@ class Server:
     def is_running(self) -> bool:
         """Whether it accepts connections."""
         return bool(self._listeners) and self._ending is None
+
+    @property
+    def worker(self) -> Worker | None:
+        """Which of several processes on one port this is, with its age; None if it is the only one."""
+        return self._worker
+
+    def serve_as(self, worker: Worker | None) -> None:
+        """Be this worker. Called by :func:`elio.run`."""
+        self._worker = worker
 
     @property
     def connections(self) -> int:
