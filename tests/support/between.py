@@ -1,4 +1,4 @@
-"""Programs that stand between a client and a server: nginx, tinyproxy, microsocks."""
+"""Programs that stand between a client and a server: nginx, HAProxy, tinyproxy, microsocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.processes import Program
 from support.raw import DEADLINE
 from support.site import Certificates
 
-__all__ = ["free_port", "microsocks", "nginx", "tinyproxy"]
+__all__ = ["free_port", "haproxy", "microsocks", "nginx", "nginx_with", "tinyproxy"]
 
 
 def free_port() -> int:
@@ -28,6 +28,28 @@ def free_port() -> int:
 def nginx(folder: Path, upstream: int, certificates: Certificates) -> Iterator[tuple[int, int]]:
     """A reverse proxy before a server; its ports without and with TLS."""
     plain, tls = free_port(), free_port()
+    sites = f"""
+        server {{
+            listen 127.0.0.1:{plain};
+            listen 127.0.0.1:{tls} ssl;
+            ssl_certificate {certificates.certificate};
+            ssl_certificate_key {certificates.key};
+            location / {{
+                proxy_pass http://127.0.0.1:{upstream};
+                proxy_http_version 1.1;
+                proxy_set_header Host $http_host;
+                proxy_set_header Upgrade $http_upgrade;
+                proxy_set_header Connection "upgrade";
+            }}
+        }}
+    """
+    with nginx_with(folder, sites, plain, tls):
+        yield plain, tls
+
+
+@contextmanager
+def nginx_with(folder: Path, sites: str, *ports: int) -> Iterator[None]:
+    """nginx with these servers, once it listens on the ports."""
     # Root gives its files away to another user, who may not enter the folders of tests.
     owner = "user root;" if Path("/proc/self").stat().st_uid == 0 else ""
     temporary = "\n".join(
@@ -37,28 +59,22 @@ def nginx(folder: Path, upstream: int, certificates: Certificates) -> Iterator[t
         f"""
         daemon off; pid {folder}/nginx.pid; worker_processes 1; {owner}
         events {{ }}
-        http {{
-            access_log off; {temporary}
-            server {{
-                listen 127.0.0.1:{plain};
-                listen 127.0.0.1:{tls} ssl;
-                ssl_certificate {certificates.certificate};
-                ssl_certificate_key {certificates.key};
-                location / {{
-                    proxy_pass http://127.0.0.1:{upstream};
-                    proxy_http_version 1.1;
-                    proxy_set_header Host $http_host;
-                    proxy_set_header Upgrade $http_upgrade;
-                    proxy_set_header Connection "upgrade";
-                }}
-            }}
-        }}
+        http {{ access_log off; {temporary} {sites} }}
         """
     )
     program = _need("nginx", "/usr/sbin/nginx")
     with Program(program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")) as running:
-        _wait_listening(running, plain, tls)
-        yield plain, tls
+        _wait_listening(running, *ports)
+        yield
+
+
+@contextmanager
+def haproxy(folder: Path, configuration: str, *ports: int) -> Iterator[None]:
+    """HAProxy with this configuration, once it listens on the ports."""
+    (folder / "haproxy.cfg").write_text(configuration)
+    with Program(_need("haproxy", "/usr/sbin/haproxy"), "-db", "-f", str(folder / "haproxy.cfg")) as running:
+        _wait_listening(running, *ports)
+        yield
 
 
 @contextmanager
