@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from random import random
 from typing import Final, Generic, Protocol, TypeVar
 
 from ...errors import ChannelError, EngineLost
 
-__all__ = ["Connection", "Line"]
+__all__ = ["Connection", "Line", "answer_within"]
 
 _FIRST_DELAY: Final = 0.1
 _MAX_DELAY: Final = 1.0
 """Seconds of the longest wait: small beside the 3 seconds within which a loss must be noticed."""
+
+
+@asynccontextmanager
+async def answer_within(timeout: float) -> AsyncIterator[None]:
+    """What is awaited inside has so many seconds.
+
+    Raises:
+        EngineLost: they are over.
+    """
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise EngineLost(f"no answer within {timeout:g} seconds", is_unknown=True) from None
 
 
 class Connection(Protocol):

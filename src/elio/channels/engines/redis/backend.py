@@ -12,16 +12,17 @@ import asyncio
 import json
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import count
 from math import ceil
 from secrets import token_hex
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from ....errors import ChannelError, ConfigurationError, EngineError, EngineLost, PublishError
+from ....errors import ChannelError, EngineError, EngineLost, PublishError
 from ...backend import History, Lease, Position, Receiver, Record
 from ...names import is_pattern, matches
 from ..follower import Follower
+from ..line import answer_within
+from ..watch import Watch
 from .link import RedisLink
 from .resp import Argument
 from .scripts import HISTORY, HOLD, MATCHING, MEMBERS, POSITIONS, PUBLISH, RELEASE, SWEEP, Script
@@ -29,9 +30,6 @@ from .url import RedisURL
 
 __all__ = ["RedisBackend"]
 
-_CHECK_INTERVAL: Final = 1.0
-_CHECK_TIMEOUT: Final = 1.5
-"""Together less than the 3 seconds within which a loss must be noticed."""
 _MIN_KEEP: Final = 86400
 """Seconds at least that a channel is remembered behind its last message."""
 _PAGE: Final = 500
@@ -67,14 +65,10 @@ class RedisBackend:
         history: int = 1000,
         ttl: float = 300.0,
         prefix: str = "elio",
-        on_outage: Literal["raise", "wait"] = "raise",
+        on_outage: str = "raise",
         timeout: float = 5.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        if history < 1 or ttl <= 0:
-            raise ConfigurationError(f"history of {history} messages for {ttl} seconds, both must be above 0")
-        if on_outage not in ("raise", "wait"):
-            raise ConfigurationError(f"on_outage is {on_outage!r}, it must be 'raise' or 'wait'")
         self._waits = on_outage == "wait"
         self._timeout = timeout
         keep = max(_MIN_KEEP, ceil(2 * ttl))
@@ -91,32 +85,26 @@ class RedisBackend:
         self._numbers = count(1)
         self._births: dict[tuple[str, int], bytes] = {}
         self._follower: Follower | None = None
-        self._receiver: Receiver | None = None
-        self._checker: asyncio.Task[None] | None = None
-        self._must_check = asyncio.Event()
-        self._is_healthy = True
+        self._watch: Watch | None = None
         self._touched_at = 0.0
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
     async def start(self, receiver: Receiver) -> None:
         """Connect."""
-        self._receiver = receiver
         self._follower = Follower(self, receiver)
         try:
             await self._link.start(self._timeout)
         except BaseException:
             await self.close()
             raise
-        self._checker = asyncio.get_running_loop().create_task(self._check_for_ever())
+        self._watch = Watch(self._check, receiver, self._link.watch)
+        self._watch.start()
 
     async def close(self) -> None:
         """Let go of everything."""
-        if self._checker is not None:
-            self._checker.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._checker
-            self._checker = None
+        if self._watch is not None:
+            await self._watch.close()
         if self._follower is not None:
             await self._follower.close()
         await self._link.close()
@@ -185,11 +173,13 @@ class RedisBackend:
 
     def came_back(self) -> None:
         """A connection was made again: something may have been missed."""
-        self._must_check.set()
+        if self._watch is not None:
+            self._watch.hurry()
 
     def went(self, why: str) -> None:
         """A connection was lost."""
-        self._tell(False, why)
+        if self._watch is not None:
+            self._watch.tell(False, why)
 
     @property
     def subscriptions(self) -> Iterable[str]:
@@ -247,30 +237,10 @@ class RedisBackend:
         return History(records, is_complete == 1, Position(word, int(offset)))
 
     async def _run(self, script: Script, bucket: int, *arguments: Argument) -> Any:
-        async with asyncio.timeout(self._timeout):
+        async with answer_within(self._timeout):
             return await self._link.run(script, bucket, arguments, waits=True)
 
     # -- checking ------------------------------------------------------------------------------------------------------
-
-    async def _check_for_ever(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            self._must_check.clear()
-            try:
-                async with asyncio.timeout(_CHECK_TIMEOUT):
-                    await self._check()
-            except TimeoutError:
-                self._tell(False, f"no answer within {_CHECK_TIMEOUT:g} seconds")
-            except ChannelError as error:
-                self._tell(False, str(error))
-            else:
-                self._tell(True, "")
-            self._link.watch()
-            wait = loop.create_task(self._must_check.wait())
-            try:
-                await asyncio.wait([wait], timeout=_CHECK_INTERVAL)
-            finally:
-                wait.cancel()
 
     async def _check(self) -> None:
         await self._link.check()
@@ -289,11 +259,6 @@ class RedisBackend:
             for start in range(0, len(names), _PAGE):
                 await self._positions(bucket, names[start : start + _PAGE], "1")
         self._touched_at = now
-
-    def _tell(self, is_healthy: bool, why: str) -> None:
-        if self._receiver is not None and is_healthy != self._is_healthy:
-            self._is_healthy = is_healthy
-            self._receiver.health(is_healthy, why)
 
     # -- leases --------------------------------------------------------------------------------------------------------
 
