@@ -77,16 +77,22 @@ class Follower:
 
     # -- live ------------------------------------------------------------------------------------------
 
-    def arrived(self, channel: str, epoch: str, offset: int, payload: bytes) -> None:
-        """A record came live. It is given on by the next :meth:`flush` if it is the next one."""
+    def arrived(self, record: Record, previous: int | None = None) -> None:
+        """A record came live. It is given on by the next :meth:`flush` if it is the next one.
+
+        Args:
+            record: what came.
+            previous: offset of the record before it; None for one less.
+        """
+        channel, epoch, offset, _ = record
         if channel in self._held:
             self._held[channel] = _newer(self._held[channel], Position(epoch, offset))
             return
-        step = self._continuity.step(channel, epoch, offset)
-        if step is Step.UNKNOWN and self._begins(channel, epoch, offset):
-            step = self._continuity.step(channel, epoch, offset)
+        step = self._continuity.step(channel, epoch, offset, previous)
+        if step is Step.UNKNOWN and self._begins(record, offset - 1 if previous is None else previous):
+            step = self._continuity.step(channel, epoch, offset, previous)
         if step is Step.NEXT:
-            self._ready.append(Record(channel, epoch, offset, payload))
+            self._ready.append(record)
         elif step is Step.UNKNOWN and self._begins_soon(channel):
             self._held[channel] = Position(epoch, offset)
         elif step is not Step.KNOWN and self._is_wanted(channel):
@@ -98,12 +104,12 @@ class Follower:
             ready, self._ready = self._ready, []
             self._receiver.records(ready)
 
-    def _begins(self, channel: str, epoch: str, offset: int) -> bool:
+    def _begins(self, record: Record, previous: int) -> bool:
         """Whether it is the first record of a new channel that a pattern stands for."""
-        start = self._start_of(channel)
-        if start is None or start != Position(epoch, offset - 1):
+        start = self._start_of(record.channel)
+        if start is None or start.epoch != record.epoch or not previous <= start.offset < record.offset:
             return False
-        self._continuity.start(channel, start)
+        self._continuity.start(record.channel, start)
         return True
 
     def _start_of(self, channel: str) -> Position | None:
@@ -198,7 +204,7 @@ class Follower:
         now = found.pop(pattern)
         if start is not None and start.epoch != now.epoch:
             self._receiver.gap(pattern, GapReason.EPOCH, None, now)
-            self._patterns[pattern] = now
+        self._patterns[pattern] = now
         for channel in found:
             if channel not in self._continuity:
                 self._recover(channel)

@@ -210,7 +210,7 @@ class _Call(FrameProtocol):
     def received(self, head: dict[str, Any], body: bytes) -> None:
         if "record" in head:
             channel, epoch, offset = head["record"]
-            self._follower.arrived(channel, epoch, offset, body)
+            self._follower.arrived(Record(channel, epoch, offset, body))
             return
         answer = self._waiting.get(head["id"])
         if answer is None or answer.done():

@@ -165,7 +165,7 @@ class RedisBackend:
     def arrived(self, channel: str, news: bytes) -> None:
         """A record came by pub/sub."""
         epoch, offset, payload = news.split(b":", 2)
-        self._following.arrived(channel, epoch.decode(), int(offset), payload)
+        self._following.arrived(Record(channel, epoch.decode(), int(offset), payload))
 
     def settled(self) -> None:
         """Nothing more came at once."""
