@@ -7,22 +7,20 @@ positions every second, and reads the stream. Offsets grow, but not by one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import ssl
+from collections.abc import Mapping, Sequence
 from itertools import count
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
 
 from ....errors import ChannelError, EngineError, EngineLost, PublishError
 from ...backend import History, Lease, Position, Receiver
 from ...names import is_pattern, matches
 from ..follower import Follower
 from ..watch import Watch
+from .connection import Message
 from .leases import NatsLeases
 from .stream import State, Stream
 from .wire import Wire
-
-if TYPE_CHECKING:
-    from nats.aio.msg import Msg
 
 __all__ = ["NatsBackend"]
 
@@ -38,12 +36,13 @@ class NatsBackend:
         replicas: servers of a cluster that keep each record.
         on_outage: what ``publish`` does while the server is away: "raise" at once, or "wait".
         timeout: seconds that an answer may take.
+        tls: for TLS; trusts what the system trusts by default.
 
     Attributes:
         is_dense: see :class:`elio.channels.backend.Backend`.
 
     Raises:
-        ConfigurationError: nats-py is not installed.
+        InvalidURL: the URL cannot be used.
     """
 
     is_dense = False
@@ -58,22 +57,24 @@ class NatsBackend:
         replicas: int = 1,
         on_outage: str = "raise",
         timeout: float = 5.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._waits = on_outage == "wait"
         self._timeout = timeout
-        self._wire = Wire(url, timeout=timeout, on_up=self._up, on_down=self._down)
+        self._wire = Wire(
+            url, timeout=timeout, tls=tls, on_up=self._up, on_down=self._down, on_settled=self._settled
+        )
         self._stream = Stream(self._wire, prefix=prefix, history=history, ttl=ttl, replicas=replicas)
         self._leases = NatsLeases(self._wire, self._stream, prefix=prefix, replicas=replicas)
         self._name = token_hex(4)
         self._numbers = count(1)
         self._epoch = ""
-        self._subscriptions: dict[str, Callable[[], Any]] = {}
+        self._subscriptions: dict[str, str] = {}
         # Of channels without messages: their offset, and up to where the stream is known to have none of them.
         self._quiet: dict[str, tuple[int, int]] = {}
         self._known: dict[str, set[str]] = {}
         self._follower: Follower | None = None
         self._watch: Watch | None = None
-        self._flushes = False
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -88,7 +89,7 @@ class NatsBackend:
         except BaseException:
             await self.close()
             raise
-        self._watch = Watch(self._check, receiver, _nothing)
+        self._watch = Watch(self._check, receiver, self._wire.watch)
         self._watch.start()
 
     async def close(self) -> None:
@@ -108,7 +109,7 @@ class NatsBackend:
             self._watch.tell(False, why)
 
     async def _check(self) -> None:
-        await self._wire.ready(0.0)
+        await self._wire.check()
         state = await self._stream_again()
         self._epoch = state.epoch
         follower = self._following
@@ -145,7 +146,7 @@ class NatsBackend:
             except EngineLost as error:
                 if not self._waits:
                     raise PublishError(str(error), channel=channel, is_unknown=error.is_unknown) from error
-                await self._wire.ready(None)
+                await self._wire.ready()
                 await asyncio.sleep(0.1)
             except EngineError as error:
                 raise PublishError(str(error), channel=channel) from error
@@ -173,18 +174,14 @@ class NatsBackend:
         self._following.stop(pattern)
         self._known.pop(pattern, None)
         self._quiet.pop(pattern, None)
-        end = self._subscriptions.pop(pattern, None)
-        if end is not None:
-            await end()
+        number = self._subscriptions.pop(pattern, None)
+        if number is not None:
+            self._wire.unsubscribe(number)
 
-    def _arrived(self, message: Msg) -> None:
+    def _arrived(self, message: Message) -> None:
         self._following.arrived(*self._stream.record(message, self._epoch))
-        if not self._flushes:
-            self._flushes = True
-            asyncio.get_running_loop().call_soon(self._flush)
 
-    def _flush(self) -> None:
-        self._flushes = False
+    def _settled(self) -> None:
         self._following.flush()
 
     # -- what the follower asks ----------------------------------------------------------------------------------------
@@ -238,6 +235,3 @@ class NatsBackend:
         """Who is present."""
         return await self._leases.members(channel)
 
-
-def _nothing() -> None:
-    """Requests have their own time limits."""

@@ -15,15 +15,13 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import random
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ....errors import EngineError
 from ...backend import Lease, presence_channel
+from .connection import Message
 from .stream import Stream
 from .wire import Wire, WrongSequence
-
-if TYPE_CHECKING:
-    from nats.aio.msg import Msg
 
 __all__ = ["NatsLeases"]
 
@@ -54,7 +52,7 @@ class NatsLeases:
         self._replicas = replicas
         self._due: dict[str, float] = {}
         self._listed_at = -_LISTING_INTERVAL
-        self._stop: Callable[[], Any] | None = None
+        self._hears = ""
 
     async def create(self) -> None:
         """Make the stream of leases, and hear of those of others."""
@@ -68,7 +66,8 @@ class NatsLeases:
             "allow_direct": True,
         }
         await self._wire.call(f"STREAM.CREATE.{self._name}", settings)
-        self._stop = await self._wire.subscribe(f"{self._prefix}>", self._heard)
+        if not self._hears:
+            self._hears = await self._wire.subscribe(f"{self._prefix}>", self._heard)
 
     async def hold(self, leases: Sequence[Lease], ttl: float) -> None:
         """Take or renew leases."""
@@ -102,8 +101,8 @@ class NatsLeases:
         for subject in info["state"].get("subjects") or {}:
             self._due.setdefault(subject[len(self._prefix) :], 0.0)
 
-    def _heard(self, message: Msg) -> None:
-        channel = message.subject[len(self._prefix) :]
+    def _heard(self, message: Message) -> None:
+        channel = message.subject[len(self._prefix) :].decode()
         self._note(channel, json.loads(message.data))
 
     def _note(self, channel: str, found: dict[str, Any]) -> None:
@@ -140,10 +139,10 @@ class NatsLeases:
         message = await self._wire.last(self._name, self._prefix + channel)
         if message is None:
             return {"leases": [], "notices": [], "number": 0}, 0
-        return json.loads(message.data), int((message.headers or {})["Nats-Sequence"])
+        return json.loads(message.data), int(message.header(b"Nats-Sequence"))
 
     async def _put(self, channel: str, text: str, sequence: int) -> int:
-        headers = {"Nats-Expected-Last-Subject-Sequence": str(sequence)}
+        headers = b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % sequence
         return await self._wire.publish(self._prefix + channel, text.encode(), headers)
 
     async def _publish_notices(self, channel: str, found: dict[str, Any]) -> None:

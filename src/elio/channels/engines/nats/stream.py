@@ -15,14 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ....errors import EngineError
 from ...backend import History, Position, Record
+from .connection import Message
 from .wire import Wire
-
-if TYPE_CHECKING:
-    from nats.aio.msg import Msg
 
 __all__ = ["State", "Stream"]
 
@@ -104,12 +102,11 @@ class Stream:
         """The subject under which its news come."""
         return self._republished + channel
 
-    def record(self, message: Msg, epoch: str) -> tuple[Record, int]:
+    def record(self, message: Message, epoch: str) -> tuple[Record, int]:
         """A record from news, and the sequence of the one before it."""
-        headers = message.headers or {}
-        channel = message.subject[len(self._republished) :]
-        record = Record(channel, epoch, int(headers["Nats-Sequence"]), message.data)
-        return record, int(headers["Nats-Last-Sequence"])
+        channel = message.subject[len(self._republished) :].decode()
+        record = Record(channel, epoch, int(message.header(b"Nats-Sequence")), message.data)
+        return record, int(message.header(b"Nats-Last-Sequence"))
 
     # -- publishing ----------------------------------------------------------------------------------------------------
 
@@ -119,9 +116,10 @@ class Stream:
         Returns:
             Its sequence.
         """
-        headers = None
+        headers = b""
         if key is not None:
-            headers = {"Nats-Msg-Id": sha256(f"{channel}\0{key}".encode()).hexdigest()}
+            name = sha256(f"{channel}\0{key}".encode()).hexdigest()
+            headers = b"Nats-Msg-Id: %b\r\n" % name.encode()
         return await self._wire.publish(self._stored + channel, payload, headers)
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -144,7 +142,7 @@ class Stream:
     async def last(self, channel: str) -> int:
         """The sequence of the newest message of a channel; 0 if none is kept."""
         message = await self._wire.last(self.name, self._stored + channel)
-        return 0 if message is None else int((message.headers or {})["Nats-Sequence"])
+        return 0 if message is None else int(message.header(b"Nats-Sequence"))
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Read what is kept of a channel."""
@@ -175,7 +173,7 @@ class Stream:
             return False
         return bool(found["message"]["seq"] <= sequence)
 
-    async def _read(self, channel: str, start: int, limit: int) -> list[Msg]:
+    async def _read(self, channel: str, start: int, limit: int) -> list[Message]:
         """Up to so many messages of a channel from a sequence on."""
         if limit < 1:
             return []
@@ -199,7 +197,7 @@ class Stream:
         request = {"batch": count, "no_wait": True}
         return await self._wire.read(f"$JS.API.CONSUMER.MSG.NEXT.{self.name}.{consumer['name']}", request, count)
 
-    def _records(self, channel: str, state: State, messages: list[Msg]) -> list[Record]:
+    def _records(self, channel: str, state: State, messages: list[Message]) -> list[Record]:
         return [Record(channel, state.epoch, _sequence(message), message.data) for message in messages]
 
 
@@ -208,6 +206,8 @@ def _state(info: dict[str, Any], counts: dict[str, int]) -> State:
     return State(epoch, info["state"]["first_seq"], info["state"]["last_seq"], counts)
 
 
-def _sequence(message: Msg) -> int:
-    """The sequence of what a consumer delivers: ``$JS.ACK.stream.consumer.deliveries.sequence...``."""
-    return int(message.reply.split(".")[-5 if message.reply.count(".") > 8 else 5])
+def _sequence(message: Message) -> int:
+    """The sequence of what a consumer delivers: ``$JS.ACK.stream.consumer.deliveries.sequence``...."""
+    words = message.reply.split(b".")
+    # With domains and accounts in front there are at least eleven words, the last of them random.
+    return int(words[5] if len(words) == 9 else words[7])

@@ -1,31 +1,23 @@
-"""Requests to JetStream over one connection of nats-py: many under way at once, each with a time limit.
-
-nats-py connects, logs in, comes back after a loss and knows the servers of a cluster. Here is what it has no fast way
-for: answers to any number of requests through one subscription.
-"""
+"""The link to NATS: a connection that is kept, with its subscriptions, and requests to JetStream over it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from itertools import count, cycle
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
-from ....errors import ConfigurationError, EngineError, EngineLost
-from ..line import answer_within
+from ....errors import EngineError, EngineLost, InvalidURL
+from ..line import Line, answer_within
+from .connection import Message, NatsConnection
 
-if TYPE_CHECKING:
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
+__all__ = ["Server", "Wire", "WrongSequence", "parse_servers"]
 
-__all__ = ["Wire", "WrongSequence"]
-
-_PING_INTERVAL: Final = 1.0
-_MAX_PINGS: Final = 2
-"""A server that does not answer is given up within 3 seconds."""
-_MAX_PENDING: Final = 64 * 1024 * 1024
+_PORT: Final = 4222
 _WRONG_SEQUENCE: Final = 10071
 
 
@@ -33,36 +25,83 @@ class WrongSequence(EngineError):
     """Somebody else wrote to the subject meanwhile."""
 
 
-class Wire:
-    """A connection to NATS.
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a server is, and who may come in.
 
-    Args:
-        url: one or more, with commas between them.
-        timeout: seconds that an answer may take.
-        on_up: called when the connection was made again.
-        on_down: called with the reason when it was lost.
+    Attributes:
+        host: name or address.
+        port: of TCP.
+        username: or a token, if there is no password.
+        password: "" for none.
+        has_tls: whether TLS is insisted on; where the server does, it is used anyway.
+    """
+
+    host: str
+    port: int
+    username: str = ""
+    password: str = field(default="", repr=False)
+    has_tls: bool = False
+
+    @property
+    def credentials(self) -> dict[str, object]:
+        """What the server is told of them."""
+        if self.password:
+            return {"user": self.username, "pass": self.password}
+        return {"auth_token": self.username} if self.username else {}
+
+
+def parse_servers(url: str) -> tuple[Server, ...]:
+    """Parse ``nats://[user:password@]host[:port]`` or ``tls://``; more servers behind commas.
 
     Raises:
-        ConfigurationError: nats-py is not installed.
+        InvalidURL: another scheme, no host, or a bad port.
+    """
+    found: list[Server] = []
+    for part in url.split(","):
+        try:
+            parts = urlsplit(part if "://" in part else f"{url.partition('://')[0]}://{part}")
+            if parts.scheme not in ("nats", "tls") or not parts.hostname:
+                raise ValueError("it must be nats://host or tls://host")
+            names = unquote(parts.username or ""), unquote(parts.password or "")
+            found.append(Server(parts.hostname, parts.port or _PORT, *names, parts.scheme == "tls"))
+        except ValueError as error:
+            raise InvalidURL(f"a URL of NATS that cannot be used: {error}", url=url) from None
+    return tuple(found)
+
+
+class Wire:
+    """Requests and subscriptions over one connection at a time, to one of several servers.
+
+    Args:
+        url: see :func:`parse_servers`.
+        timeout: seconds that an answer may take.
+        tls: None trusts what the system trusts.
+        on_up: called when the connection was made, or made again.
+        on_down: called with the reason when it was lost.
+        on_settled: called when all that came at once has been told.
     """
 
     def __init__(
-        self, url: str, *, timeout: float, on_up: Callable[[], object], on_down: Callable[[str], object]
+        self,
+        url: str,
+        *,
+        timeout: float,
+        tls: ssl.SSLContext | None,
+        on_up: Callable[[], object],
+        on_down: Callable[[str], object],
+        on_settled: Callable[[], object],
     ) -> None:
-        try:
-            from nats.aio.client import Client
-        except ImportError:
-            raise ConfigurationError("NATS needs the package nats-py: pip install elio-web[nats]") from None
-        self._client: Client = Client()
-        self._urls = [part.strip() for part in url.split(",")]
+        servers = parse_servers(url)
+        self._servers = cycle(servers)
         self._timeout = timeout
+        self._tls = tls
         self._on_up = on_up
-        self._on_down = on_down
-        self._why = "not connected yet"
+        self._on_settled = on_settled
         self._numbers = count(1)
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
-        self._inbox = ""
-        self._came_back = asyncio.Event()
+        self._subscriptions: dict[str, tuple[str, Callable[[Message], object]]] = {}
+        places = ", ".join(f"{server.host}:{server.port}" for server in servers)
+        self._line = Line(f"nats at {places}", self._open, on_up=self._up, on_down=on_down, timeout=timeout)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -72,102 +111,71 @@ class Wire:
         Raises:
             EngineLost: that is not possible in time.
         """
-        options: dict[str, Any] = {
-            "servers": self._urls,
-            "allow_reconnect": True,
-            "max_reconnect_attempts": -1,
-            "reconnect_time_wait": 0.25,
-            "connect_timeout": 2,
-            "ping_interval": _PING_INTERVAL,
-            "max_outstanding_pings": _MAX_PINGS,
-            "pending_size": _MAX_PENDING,
-            "error_cb": self._failed,
-            "disconnected_cb": self._lost,
-            "reconnected_cb": self._back,
-        }
-        try:
-            async with answer_within(self._timeout):
-                await self._client.connect(**options)
-        except EngineLost:
-            raise EngineLost(f"no connection to nats at {', '.join(self._urls)}: {self._why}") from None
-        except Exception as error:
-            raise EngineLost(f"no connection to nats: {error}") from error
-        self._inbox = self._client.new_inbox()
-        await self._client.subscribe(f"{self._inbox}.*", cb=self._answered, pending_bytes_limit=-1, pending_msgs_limit=-1)
+        self._line.start()
+        await self._line.ready(self._timeout)
 
     async def close(self) -> None:
         """Hang up."""
-        with suppress(Exception):
-            await self._client.close()
-        self._fail("closed")
+        await self._line.close()
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether requests can be sent."""
-        return self._client.is_connected
+    async def ready(self) -> None:
+        """Wait for the connection."""
+        await self._line.ready(None)
 
-    async def ready(self, timeout: float | None) -> None:
-        """Wait for the connection.
+    async def check(self) -> None:
+        """See that the server answers.
 
         Raises:
-            EngineLost: there is none in time.
+            EngineLost: it does not.
         """
-        if self.is_connected:
-            return
+        await (await self._line.ready(0.0)).ping()
+
+    def watch(self) -> None:
+        """Give up what is overdue."""
+        if self._line.connection is not None:
+            self._line.connection.check(self._timeout)
+
+    async def _open(self, on_lost: Callable[[str], object]) -> NatsConnection:
+        server = next(self._servers)
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: NatsConnection(on_lost, self._on_settled), server.host, server.port
+        )
         try:
-            async with asyncio.timeout(timeout):
-                while not self.is_connected:
-                    self._came_back.clear()
-                    await self._came_back.wait()
-        except TimeoutError:
-            raise EngineLost(f"no connection to nats: {self._why}") from None
+            info = await connection.greeted()
+            if server.has_tls or info.get("tls_required"):
+                context = self._tls or ssl.create_default_context()
+                transport = await loop.start_tls(
+                    connection.transport, connection, context, server_hostname=server.host
+                )
+                if transport is not None:
+                    connection.connection_made(transport)
+            said = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True, "name": "elio"}
+            connection.introduce({**said, "lang": "python", "version": "0", "protocol": 1, **server.credentials})
+            await connection.ping()
+        except BaseException:
+            connection.abort("it could not be used")
+            raise
+        return connection
 
-    async def _failed(self, error: Exception) -> None:
-        self._why = str(error) or type(error).__name__
-
-    async def _lost(self) -> None:
-        self._fail(self._why)
-        self._on_down(self._why)
-
-    async def _back(self) -> None:
-        self._came_back.set()
+    async def _up(self, connection: NatsConnection) -> None:
+        for number, (subject, taker) in self._subscriptions.items():
+            connection.subscribe(number, subject, taker)
+        await connection.ping()
         self._on_up()
-
-    def _fail(self, why: str) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for answer in waiting.values():
-            if not answer.done():
-                answer.set_exception(EngineLost(why, is_unknown=True))
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    async def request(
-        self, subject: str, payload: bytes = b"", headers: dict[str, str] | None = None
-    ) -> Msg:
+    async def request(self, subject: str, payload: bytes = b"", headers: bytes = b"") -> Message:
         """Send a request, and wait for its answer.
 
         Raises:
-            EngineLost: there is none in time.
+            EngineLost: there is no connection, or no answer in time.
         """
-        if not self.is_connected:
-            raise EngineLost(f"no connection to nats: {self._why}")
-        number = str(next(self._numbers))
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        try:
-            await self._client.publish(subject, payload, f"{self._inbox}.{number}", headers)
-            async with answer_within(self._timeout):
-                return await answer
-        except EngineError:
-            raise
-        except Exception as error:
-            raise EngineLost(str(error) or type(error).__name__, is_unknown=True) from error
-        finally:
-            self._waiting.pop(number, None)
-
-    async def _answered(self, message: Msg) -> None:
-        answer = self._waiting.get(message.subject.rpartition(".")[2])
-        if answer is not None and not answer.done():
-            answer.set_result(message)
+        connection = self._line.connection or await self._line.ready(0.0)
+        if connection.room is not None:
+            await asyncio.shield(connection.room)
+        return await connection.request(subject, payload, headers)
 
     async def call(self, name: str, arguments: Mapping[str, object] | None = None) -> dict[str, Any]:
         """Use the API of JetStream.
@@ -175,10 +183,9 @@ class Wire:
         Raises:
             EngineError: it says no.
         """
-        answer = await self.request(f"$JS.API.{name}", json.dumps(arguments).encode() if arguments else b"")
-        return _checked(answer)
+        return _checked(await self.request(f"$JS.API.{name}", json.dumps(arguments).encode() if arguments else b""))
 
-    async def publish(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> int:
+    async def publish(self, subject: str, payload: bytes, headers: bytes = b"") -> int:
         """Append to a stream.
 
         Returns:
@@ -190,12 +197,14 @@ class Wire:
         """
         return int(_checked(await self.request(subject, payload, headers))["seq"])
 
-    async def last(self, stream: str, subject: str) -> Msg | None:
+    async def last(self, stream: str, subject: str) -> Message | None:
         """The newest message of a subject, with its place in its headers."""
         answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}")
-        return None if _status(answer) == "404" else answer
+        if answer.status == b"503":
+            raise EngineLost("JetStream does not answer")
+        return None if answer.status == b"404" else answer
 
-    async def read(self, subject: str, request: Mapping[str, object], count: int) -> list[Msg]:
+    async def read(self, subject: str, request: Mapping[str, object], count: int) -> list[Message]:
         """Ask for several messages at once.
 
         Args:
@@ -203,69 +212,58 @@ class Wire:
             request: what to ask.
             count: how many there are.
         """
-        found: list[Msg] = []
+        found: list[Message] = []
         done = asyncio.get_running_loop().create_future()
 
-        async def take(message: Msg) -> None:
-            if not _status(message):
+        def take(message: Message) -> None:
+            if not message.status:
                 found.append(message)
-            if (_status(message) or len(found) == count) and not done.done():
+            if (message.status or len(found) == count) and not done.done():
                 done.set_result(None)
 
-        inbox = self._client.new_inbox()
-        subscription = await self._client.subscribe(inbox, cb=take)
+        connection = await self._line.ready(0.0)
+        number = str(next(self._numbers))
+        inbox = f"_INBOX.elio.{id(self):x}.{number}"
+        connection.subscribe(number, inbox, take)
         try:
-            await self._client.publish(subject, json.dumps(request).encode(), inbox)
+            connection.publish(subject, json.dumps(request).encode(), inbox.encode())
             async with answer_within(self._timeout):
                 await done
         finally:
-            with suppress(Exception):
-                await subscription.unsubscribe()
+            connection.unsubscribe(number)
         return found
 
-    # -- news ----------------------------------------------------------------------------------------------------------
+    # -- subscriptions -------------------------------------------------------------------------------------------------
 
-    async def subscribe(self, subject: str, news: Callable[[Msg], object]) -> Callable[[], Any]:
-        """Messages of a subject come from now on, and again after each loss of the connection.
+    async def subscribe(self, subject: str, taker: Callable[[Message], object]) -> str:
+        """Messages of a subject come when this returns, and again after each loss of the connection.
 
         Returns:
-            What ends it; to be awaited.
+            What :meth:`unsubscribe` wants.
         """
-
-        async def take(message: Msg) -> None:
-            news(message)
-
-        await self.ready(self._timeout)
-        subscription = await self._client.subscribe(subject, cb=take, pending_bytes_limit=_MAX_PENDING, pending_msgs_limit=-1)
+        number = str(next(self._numbers))
+        self._subscriptions[number] = subject, taker
         try:
+            connection = await self._line.ready(self._timeout)
+            connection.subscribe(number, subject, taker)
             async with answer_within(self._timeout):
-                await self._client.flush(ceil_of(self._timeout))
-        except EngineLost:
+                await connection.ping()
+        except BaseException:
+            self.unsubscribe(number)
             raise
-        except Exception as error:
-            raise EngineLost(str(error) or type(error).__name__) from error
+        return number
 
-        async def end() -> None:
-            with suppress(Exception):
-                await subscription.unsubscribe()
-
-        return end
-
-
-def ceil_of(seconds: float) -> int:
-    """Whole seconds that are enough."""
-    return int(seconds) + 1
+    def unsubscribe(self, number: str) -> None:
+        """They come no more."""
+        self._subscriptions.pop(number, None)
+        if self._line.connection is not None:
+            self._line.connection.unsubscribe(number)
 
 
-def _status(message: Msg) -> str:
-    """The status of an answer that is no message; "" for a message."""
-    return (message.headers or {}).get("Status", "")
-
-
-def _checked(answer: Msg) -> dict[str, Any]:
-    if _status(answer) == "503":
+def _checked(answer: Message) -> dict[str, Any]:
+    if answer.status:
         raise EngineLost("JetStream does not answer")
-    said: dict[str, Any] = json.loads(answer.data or b"{}")
+    said: dict[str, Any] = json.loads(answer.data)
     error = said.get("error")
     if error is None:
         return said
