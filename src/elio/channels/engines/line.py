@@ -129,7 +129,7 @@ class Line(Generic[C]):
         made: C | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                made = await self._open(lambda why: None if lost.done() else lost.set_result(why))
+                made = await self._open(lambda why: self._lose(why, lost))
                 await self._on_up(made)
         except BaseException:
             if made is not None:
@@ -137,6 +137,12 @@ class Line(Generic[C]):
             raise
         self.connection = made
         self._changed.set()
+
+    def _lose(self, why: str, lost: asyncio.Future[str]) -> None:
+        # At once: who tries again in this very turn must not find the dead one.
+        self._drop(why)
+        if not lost.done():
+            lost.set_result(why)
 
     def _drop(self, why: str) -> None:
         self.why = why

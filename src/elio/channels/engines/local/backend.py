@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 
 from ....errors import ChannelError, ConfigurationError, EngineError, EngineLost, PublishError
 from ...backend import History, Lease, Position, Receiver, Record
@@ -21,6 +21,9 @@ from ..watch import Watch
 from .frames import FrameProtocol
 
 __all__ = ["LocalBackend"]
+
+_PAUSE: Final = 0.05
+"""Seconds before the next try where ``publish`` waits."""
 
 
 class LocalBackend:
@@ -125,6 +128,7 @@ class LocalBackend:
             except EngineLost as error:
                 if not self._waits:
                     raise PublishError(str(error), channel=channel, is_unknown=error.is_unknown) from error
+                await asyncio.sleep(_PAUSE)
 
     # -- listening -----------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ from .url import RedisURL
 
 __all__ = ["RedisBackend"]
 
+_PAUSE: Final = 0.05
+"""Seconds before the next try where ``publish`` waits."""
 _MIN_KEEP: Final = 86400
 """Seconds at least that a channel is remembered behind its last message."""
 _PAGE: Final = 500
@@ -126,6 +128,7 @@ class RedisBackend:
                 again = "1" if error.is_unknown else again
                 if not self._waits:
                     raise PublishError(str(error), channel=channel, is_unknown=error.is_unknown) from error
+                await asyncio.sleep(_PAUSE)
             except EngineError as error:
                 raise PublishError(str(error), channel=channel) from error
         return _position(place)

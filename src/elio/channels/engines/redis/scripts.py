@@ -28,7 +28,7 @@ from typing import Final
 
 __all__ = ["HISTORY", "HOLD", "MATCHING", "MEMBERS", "POSITIONS", "PUBLISH", "RELEASE", "SCRIPTS", "SWEEP", "Script"]
 
-# ARGV 1 to 8 are the same for all: life, epoch to begin with if one must begin, history, ttl, seconds after which a
+# ARGV 1 to 8 are the same for all: life, a word to begin an epoch with if one must begin, history, ttl, seconds after which a
 # channel may be forgotten, PUBLISH or SPUBLISH, "1" for news on `B:a` as well, and the channel.
 _COMMON: Final = """
 local B = string.sub(KEYS[1], 1, -3)
@@ -39,8 +39,10 @@ local function seconds() return tonumber(call('TIME')[1]) end
 local function engine()
     local at = call('HMGET', KEYS[1], 'e', 'l', 'f')
     if at[2] == life then return at[1], tonumber(at[3] or 0) end
-    call('HSET', KEYS[1], 'e', proposed, 'l', life)
-    return proposed, tonumber(at[3] or 0)
+    local time = call('TIME')
+    local epoch = proposed .. time[1] .. time[2]
+    call('HSET', KEYS[1], 'e', epoch, 'l', life)
+    return epoch, tonumber(at[3] or 0)
 end
 local function bear(channel, floor)
     call('DEL', B .. ':h:' .. channel)
