@@ -138,7 +138,7 @@ class RedisServer(Served):
         ]
 
     def answers(self) -> bool:
-        return b"PONG" in self.exchange(b"PING\r\n", b"\r\n")
+        return self.exchange(b"PING\r\n", b"\r\n").startswith((b"+PONG", b"-NOAUTH"))
 
     def say(self, *words: str) -> bytes:
         """A command, and its answer up to the end of the first line."""

@@ -41,6 +41,15 @@ class Source(Protocol):
         """
         ...
 
+    def start_of(self, channel: str, start: Position) -> Position:
+        """Where a channel begins that a pattern stands for and that was not there so far.
+
+        Args:
+            channel: which.
+            start: what :meth:`matching` said of the pattern.
+        """
+        ...
+
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """See :meth:`elio.channels.backend.Backend.history`."""
         ...
@@ -114,7 +123,8 @@ class Follower:
 
     def _start_of(self, channel: str) -> Position | None:
         """Where a channel begins that was not there when listening to its pattern began."""
-        return next((at for pattern, at in self._patterns.items() if at and matches(pattern, channel)), None)
+        start = next((at for pattern, at in self._patterns.items() if at and matches(pattern, channel)), None)
+        return None if start is None else self._source.start_of(channel, start)
 
     def _begins_soon(self, channel: str) -> bool:
         """Whether a pattern stands for it of which nothing is known yet."""

@@ -43,9 +43,7 @@ class LocalBackend:
 
     is_dense = True
 
-    def __init__(
-        self, url: str, *, on_outage: str = "raise", timeout: float = 5.0
-    ) -> None:
+    def __init__(self, url: str, *, on_outage: str = "raise", timeout: float = 5.0) -> None:
         scheme, _, self._path = url.partition(":")
         if scheme != "local" or not self._path:
             raise ConfigurationError(f"the hub is at {url!r}, it must be local: and the path of a socket")
@@ -163,6 +161,10 @@ class LocalBackend:
         """Where channels are that a pattern stands for."""
         answer, _ = await self._ask({"op": "matching", "pattern": pattern})
         return {name: Position(*at) for name, at in answer["at"].items()}
+
+    def start_of(self, channel: str, start: Position) -> Position:
+        """All channels count together."""
+        return start
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Ask the hub."""

@@ -61,9 +61,7 @@ class NatsBackend:
     ) -> None:
         self._waits = on_outage == "wait"
         self._timeout = timeout
-        self._wire = Wire(
-            url, timeout=timeout, tls=tls, on_up=self._up, on_down=self._down, on_settled=self._settled
-        )
+        self._wire = Wire(url, timeout=timeout, tls=tls, on_up=self._up, on_down=self._down, on_settled=self._settled)
         self._stream = Stream(self._wire, prefix=prefix, history=history, ttl=ttl, replicas=replicas)
         self._leases = NatsLeases(self._wire, self._stream, prefix=prefix, replicas=replicas)
         self._name = token_hex(4)
@@ -212,10 +210,12 @@ class NatsBackend:
         known.clear()
         known.update(found)
         newest = await asyncio.gather(*map(self._stream.last, wanted))
-        positions = {
-            channel: Position(state.epoch, last) for channel, last in zip(wanted, newest, strict=True) if last
-        }
+        positions = {channel: Position(state.epoch, last) for channel, last in zip(wanted, newest, strict=True) if last}
         return {**positions, pattern: Position(state.epoch, state.last)}
+
+    def start_of(self, channel: str, start: Position) -> Position:
+        """All channels count together."""
+        return start
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Read the stream."""
@@ -234,4 +234,3 @@ class NatsBackend:
     async def members(self, channel: str) -> Mapping[str, str]:
         """Who is present."""
         return await self._leases.members(channel)
-

@@ -295,5 +295,3 @@ class NatsConnection(asyncio.Protocol):
         told, self._on_lost = self._on_lost, None
         if told is not None:
             told(self._why)
-
-

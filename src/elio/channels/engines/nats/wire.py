@@ -145,9 +145,7 @@ class Wire:
             info = await connection.greeted()
             if server.has_tls or info.get("tls_required"):
                 context = self._tls or ssl.create_default_context()
-                transport = await loop.start_tls(
-                    connection.transport, connection, context, server_hostname=server.host
-                )
+                transport = await loop.start_tls(connection.transport, connection, context, server_hostname=server.host)
                 if transport is not None:
                     connection.connection_made(transport)
             said = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True, "name": "elio"}

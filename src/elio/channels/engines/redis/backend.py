@@ -12,6 +12,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha1
 from itertools import count
 from math import ceil
 from secrets import token_hex
@@ -86,6 +87,7 @@ class RedisBackend:
         self._name = token_hex(4)
         self._numbers = count(1)
         self._births: dict[tuple[str, int], bytes] = {}
+        self._starts: dict[int, Position] = {}
         self._follower: Follower | None = None
         self._watch: Watch | None = None
         self._touched_at = 0.0
@@ -208,28 +210,37 @@ class RedisBackend:
     async def matching(self, pattern: str, *, only_new: bool = False) -> Mapping[str, Position]:
         """Where channels are that a pattern stands for."""
         found: dict[str, Position] = {}
-        start: Position | None = None
         for bucket in self._link.buckets:
             if not only_new:
                 self._births.pop((pattern, bucket), None)
-            start = await self._born(pattern, bucket, found, start)
-        found[pattern] = start or Position("", 0)
-        return found
+            await self._born(pattern, bucket, found)
+        return {**found, pattern: self._start()}
 
-    async def _born(
-        self, pattern: str, bucket: int, found: dict[str, Position], start: Position | None
-    ) -> Position | None:
+    async def _born(self, pattern: str, bucket: int, found: dict[str, Position]) -> None:
         """Read on in the births of a bucket."""
-        while True:
+        pairs: list[bytes] = []
+        while len(pairs) == 2 * _PAGE or not pairs:
             since = self._births.get((pattern, bucket), b"0")
             epoch, floor, last, *pairs = await self._run(MATCHING, bucket, since, _PAGE)
-            start = start or Position(epoch.decode(), int(floor))
+            self._starts[bucket] = Position(epoch.decode(), int(floor))
             for name, offset in zip(pairs[::2], pairs[1::2], strict=True):
                 if matches(pattern, channel := name.decode()):
                     found[channel] = Position(epoch.decode(), int(offset))
             self._births[pattern, bucket] = last
-            if len(pairs) < 2 * _PAGE:
-                return start
+            if not pairs:
+                return
+
+    def _start(self) -> Position:
+        """Where channels begin. Buckets of a cluster have epochs of their own; the one of all changes with each."""
+        starts = [self._starts[bucket] for bucket in self._link.buckets]
+        if len(starts) == 1:
+            return starts[0]
+        words = " ".join(start.epoch for start in starts)
+        return Position(sha1(words.encode(), usedforsecurity=False).hexdigest()[:16], 0)
+
+    def start_of(self, channel: str, start: Position) -> Position:
+        """It begins where its bucket does."""
+        return self._starts.get(self._link.bucket(channel), start)
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Read a stream."""
