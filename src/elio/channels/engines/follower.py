@@ -239,7 +239,7 @@ class Follower:
         except (ChannelError, TimeoutError):
             self._held.pop(channel, None)
         finally:
-            del self._recoveries[channel]
+            self._recoveries.pop(channel, None)
         self._let_go(channel)
 
     async def _fetch_some(self, channel: str) -> bool:
@@ -280,6 +280,7 @@ class Follower:
     async def close(self) -> None:
         """Stop whatever is under way."""
         tasks = list(self._recoveries.values())
+        self._recoveries.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from ....errors import InvalidURL
 
-__all__ = ["Address", "Kind", "RedisURL"]
+__all__ = ["SCHEMES", "Address", "Kind", "RedisURL"]
 
 
 class Kind(Enum):
@@ -42,6 +42,9 @@ _KINDS: Final = {
     "redis+cluster": (Kind.CLUSTER, False),
     "rediss+cluster": (Kind.CLUSTER, True),
 }
+SCHEMES: Final = tuple(_KINDS)
+"""Those of Redis."""
+
 _PORTS: Final = {Kind.SERVER: 6379, Kind.SENTINEL: 26379, Kind.CLUSTER: 6379}
 
 
