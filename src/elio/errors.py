@@ -18,6 +18,8 @@ The tree, by fault first::
     ├── StreamTruncated            an event stream ended before it was complete, and cannot go on
     │   └── StreamStalled          ... since no byte, or no event, came for too long
     ├── ChannelError               publishing or subscribing did not work
+    │   ├── EngineError            the engine of channels refused something
+    │   │   └── EngineLost         ... or cannot be reached, or does not answer in time
     │   ├── InvalidChannel         a name that no channel can have
     │   ├── PublishError           a message could not be given to the engine
     │   ├── SlowConsumer           a subscription ended since too many bytes waited for it
@@ -51,6 +53,8 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "ElioError",
+    "EngineError",
+    "EngineLost",
     "EventTooBig",
     "HTTPError",
     "HandshakeError",
@@ -306,6 +310,22 @@ class StreamStalled(StreamTruncated):
 
 class ChannelError(ElioError):
     """Publishing or subscribing did not work."""
+
+
+class EngineError(ChannelError):
+    """The engine of channels refused something. What it said is the text."""
+
+
+class EngineLost(EngineError):
+    """The engine of channels cannot be reached, or does not answer in time.
+
+    Attributes:
+        is_unknown: whether it may have done what it was asked for all the same.
+    """
+
+    def __init__(self, message: str, *, is_unknown: bool = False) -> None:
+        super().__init__(message)
+        self.is_unknown = is_unknown
 
 
 class InvalidChannel(ChannelError, ValueError):

@@ -50,3 +50,14 @@ def test_forgetting() -> None:
     continuity.forget("a")
     assert continuity.step("a", "e", 8) is Step.UNKNOWN
     assert continuity.position("a") is None
+
+
+def test_where_offsets_only_grow_a_record_says_which_one_is_before_it() -> None:
+    continuity = Continuity()
+    continuity.start("a", Position("e", 10))
+    assert continuity.step("a", "e", 17, 10) is Step.NEXT
+    assert continuity.step("a", "e", 30, 25) is Step.HOLE
+    assert continuity.step("a", "e", 17, 10) is Step.KNOWN
+    # The one before may have been dropped by now, or be older than where listening began.
+    assert continuity.step("a", "e", 40, 0) is Step.NEXT
+    assert continuity.position("a") == Position("e", 40)

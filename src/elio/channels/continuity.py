@@ -1,6 +1,7 @@
-"""Continuity of dense channels: what a record is, seen from the one before. No I/O and no clock.
+"""Continuity: what a record is, seen from the one before. No I/O and no clock.
 
-For engines whose offsets grow by exactly one in each channel, and whose delivery may lose, repeat or reorder.
+For engines whose delivery may lose, repeat or reorder. A record says where the one before it is: one less than its own
+offset, or, where offsets only grow, whatever the engine says.
 """
 
 from __future__ import annotations
@@ -57,17 +58,26 @@ class Continuity:
         """The channel is not listened to any more."""
         self._positions.pop(channel, None)
 
-    def step(self, channel: str, epoch: str, offset: int) -> Step:
-        """What a record is. For ``NEXT`` its position becomes that of the channel; else nothing changes."""
+    def step(self, channel: str, epoch: str, offset: int, previous: int | None = None) -> Step:
+        """What a record is. For ``NEXT`` its position becomes that of the channel; else nothing changes.
+
+        Args:
+            channel: of the record.
+            epoch: of the record.
+            offset: of the record.
+            previous: offset of the record before it; None for one less.
+        """
         last = self._positions.get(channel)
         if last is None:
             return Step.UNKNOWN
         if last.epoch != epoch:
             return Step.OTHER_EPOCH
-        if offset == last.offset + 1:
-            self._positions[channel] = Position(epoch, offset)
-            return Step.NEXT
-        return Step.KNOWN if offset <= last.offset else Step.HOLE
+        if offset <= last.offset:
+            return Step.KNOWN
+        if last.offset < (offset - 1 if previous is None else previous):
+            return Step.HOLE
+        self._positions[channel] = Position(epoch, offset)
+        return Step.NEXT
 
     def is_behind(self, channel: str, now: Position) -> bool:
         """Whether the engine has records, or another epoch, that this process has not seen."""

@@ -7,14 +7,31 @@ from typing import Any
 import pytest
 
 from elio.channels.engines.choose import EngineOptions, open_engine
+from elio.channels.engines.local.backend import LocalBackend
 from elio.channels.engines.memory import MemoryBackend
+from elio.channels.engines.nats.backend import NatsBackend
+from elio.channels.engines.redis.backend import RedisBackend
 from elio.errors import ConfigurationError
 
 OPTIONS: dict[str, Any] = {"history": 10, "ttl": 60.0, "on_outage": "raise"}
 
 
-def test_the_scheme_names_the_engine() -> None:
-    assert isinstance(open_engine("memory:", EngineOptions(**OPTIONS)), MemoryBackend)
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("memory:", MemoryBackend),
+        ("local:/run/hub", LocalBackend),
+        ("redis://localhost", RedisBackend),
+        ("rediss://localhost", RedisBackend),
+        ("unix:///run/redis.sock", RedisBackend),
+        ("redis+sentinel://localhost/main", RedisBackend),
+        ("redis+cluster://localhost", RedisBackend),
+        ("nats://localhost", NatsBackend),
+        ("tls://localhost", NatsBackend),
+    ],
+)
+def test_the_scheme_names_the_engine(url: str, kind: type) -> None:
+    assert type(open_engine(url, EngineOptions(**OPTIONS))) is kind
 
 
 @pytest.mark.parametrize("url", ["", "nosuch://x", "MEMORY:", "x"])

@@ -8,7 +8,11 @@ from typing import Final
 
 from ...errors import ConfigurationError
 from ..backend import Backend
+from .local.backend import LocalBackend
 from .memory import MemoryBackend
+from .nats.backend import NatsBackend
+from .redis.backend import RedisBackend
+from .redis.url import SCHEMES as REDIS_SCHEMES
 
 __all__ = ["EngineOptions", "open_engine"]
 
@@ -32,7 +36,25 @@ def _memory(url: str, options: EngineOptions) -> Backend:
     return MemoryBackend(history=options.history, ttl=options.ttl)
 
 
-_ENGINES: Final[dict[str, Callable[[str, EngineOptions], Backend]]] = {"memory": _memory}
+def _local(url: str, options: EngineOptions) -> Backend:
+    # How much is kept is the hub's business.
+    return LocalBackend(url, on_outage=options.on_outage)
+
+
+def _redis(url: str, options: EngineOptions) -> Backend:
+    return RedisBackend(url, history=options.history, ttl=options.ttl, on_outage=options.on_outage)
+
+
+def _nats(url: str, options: EngineOptions) -> Backend:
+    return NatsBackend(url, history=options.history, ttl=options.ttl, on_outage=options.on_outage)
+
+
+_ENGINES: Final[dict[str, Callable[[str, EngineOptions], Backend]]] = {
+    "memory": _memory,
+    "local": _local,
+    **dict.fromkeys(REDIS_SCHEMES, _redis),
+    **dict.fromkeys(("nats", "tls"), _nats),
+}
 """What makes a backend, by the scheme of the URL."""
 
 

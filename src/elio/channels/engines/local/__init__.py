@@ -1,0 +1,1 @@
+"""Channels for the processes of one machine, without an engine."""

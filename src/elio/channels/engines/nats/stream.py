@@ -1,0 +1,213 @@
+"""The stream of JetStream that is the history of all channels: its settings, and how it is read.
+
+Messages are stored under ``PREFIX.c.CHANNEL`` and republished by the server under ``PREFIX.r.CHANNEL`` with their
+sequence and that of the message before them in the same channel, by which holes are seen. Sequences count all channels
+together; they are the offsets. The epoch is the stream's time of birth.
+
+What JetStream drops it drops silently. That nothing is missing behind a sequence is certain in two cases:
+
+- an older message of the channel is still there, for the oldest go first;
+- the stream as a whole still reaches back to it, so that nothing was dropped for its age, and the channel has fewer
+  messages than it may have, so that none was dropped for their number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from ....errors import EngineError
+from ...backend import History, Position, Record
+from .connection import Message
+from .wire import Wire
+
+__all__ = ["State", "Stream"]
+
+_NANOSECONDS: Final = 1_000_000_000
+_IN_USE: Final = 10058
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A stream at one moment.
+
+    Attributes:
+        epoch: from its time of birth.
+        first: sequence of its oldest message.
+        last: sequence of its newest message.
+        counts: number of messages of each channel that was asked for.
+    """
+
+    epoch: str
+    first: int
+    last: int
+    counts: dict[str, int]
+
+
+class Stream:
+    """The stream of one prefix.
+
+    Args:
+        wire: the connection.
+        prefix: begins the subjects; in capitals it is the name.
+        history: messages kept of each channel.
+        ttl: seconds for which they are kept.
+        replicas: servers that keep them.
+    """
+
+    def __init__(self, wire: Wire, *, prefix: str, history: int, ttl: float, replicas: int) -> None:
+        self.name = prefix.upper().replace(".", "_")
+        self._wire = wire
+        self._stored = f"{prefix}.c."
+        self._republished = f"{prefix}.r."
+        # One more than history, so that the end of what is wanted can be seen.
+        self._max = history + 1
+        self._ttl = max(int(ttl * _NANOSECONDS), _NANOSECONDS // 10)
+        self._replicas = replicas
+
+    async def create(self) -> None:
+        """Make the stream, or give it these settings.
+
+        Raises:
+            EngineError: JetStream is not there, or refuses.
+        """
+        settings = {
+            "name": self.name,
+            "subjects": [f"{self._stored}>"],
+            "max_msgs_per_subject": self._max,
+            "max_age": self._ttl,
+            "duplicate_window": self._ttl,
+            "num_replicas": self._replicas,
+            "storage": "file",
+            "retention": "limits",
+            "discard": "old",
+            "allow_direct": True,
+            "republish": {"src": f"{self._stored}>", "dest": f"{self._republished}>"},
+        }
+        try:
+            await self._wire.call(f"STREAM.CREATE.{self.name}", settings)
+        except EngineError as error:
+            if str(_IN_USE) not in str(error):
+                raise
+            await self._wire.call(f"STREAM.UPDATE.{self.name}", settings)
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def stored(self, channel: str) -> str:
+        """The subject under which a channel, or a pattern, is stored."""
+        return self._stored + channel
+
+    def republished(self, channel: str) -> str:
+        """The subject under which its news come."""
+        return self._republished + channel
+
+    def record(self, message: Message, epoch: str) -> tuple[Record, int]:
+        """A record from news, and the sequence of the one before it."""
+        channel = message.subject[len(self._republished) :].decode()
+        record = Record(channel, epoch, int(message.header(b"Nats-Sequence")), message.data)
+        return record, int(message.header(b"Nats-Last-Sequence"))
+
+    # -- publishing ----------------------------------------------------------------------------------------------------
+
+    async def publish(self, channel: str, payload: bytes, key: str | None) -> int:
+        """Append a message. With the same key as an earlier one of the channel it is not appended.
+
+        Returns:
+            Its sequence.
+        """
+        headers = b""
+        if key is not None:
+            name = sha256(f"{channel}\0{key}".encode()).hexdigest()
+            headers = b"Nats-Msg-Id: %b\r\n" % name.encode()
+        return await self._wire.publish(self._stored + channel, payload, headers)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    async def state(self, pattern: str = "") -> State:
+        """What the stream has.
+
+        Args:
+            pattern: of channels to count.
+        """
+        counts: dict[str, int] = {}
+        while True:
+            request = {"subjects_filter": self._stored + pattern, "offset": len(counts)} if pattern else None
+            info = await self._wire.call(f"STREAM.INFO.{self.name}", request)
+            found = info["state"].get("subjects") or {}
+            counts.update((subject[len(self._stored) :], number) for subject, number in found.items())
+            if not found or len(counts) >= info.get("total", 0):
+                return _state(info, counts)
+
+    async def last(self, channel: str) -> int:
+        """The sequence of the newest message of a channel; 0 if none is kept."""
+        message = await self._wire.last(self.name, self._stored + channel)
+        return 0 if message is None else int(message.header(b"Nats-Sequence"))
+
+    async def history(self, channel: str, after: Position | None, limit: int) -> History:
+        """Read what is kept of a channel."""
+        state = await self.state(channel)
+        count = state.counts.get(channel, 0)
+        newest = await self.last(channel) if count else state.last
+        position = Position(state.epoch, newest)
+        if after is None:
+            messages = await self._read(channel, 1, count)
+            is_all = state.first <= 1 and count < self._max
+            return History(self._records(channel, state, messages[-limit:]), is_all and count <= limit, position)
+        if after.epoch != state.epoch or after.offset > state.last:
+            return History(self._records(channel, state, await self._read(channel, 1, limit)), False, position)
+        messages = await self._read(channel, after.offset + 1, limit) if count and newest > after.offset else []
+        is_complete = (state.first <= after.offset + 1 and count < self._max) or await self._has_before(
+            channel, after.offset, count
+        )
+        return History(self._records(channel, state, messages), is_complete, position)
+
+    async def _has_before(self, channel: str, sequence: int, count: int) -> bool:
+        """Whether a message of a channel at or before a sequence is still there."""
+        if not count:
+            return False
+        request = {"seq": 1, "next_by_subj": self._stored + channel}
+        try:
+            found = await self._wire.call(f"STREAM.MSG.GET.{self.name}", request)
+        except EngineError:
+            return False
+        return bool(found["message"]["seq"] <= sequence)
+
+    async def _read(self, channel: str, start: int, limit: int) -> list[Message]:
+        """Up to so many messages of a channel from a sequence on."""
+        if limit < 1:
+            return []
+        consumer = await self._wire.call(
+            f"CONSUMER.CREATE.{self.name}",
+            {
+                "stream_name": self.name,
+                "config": {
+                    "deliver_policy": "by_start_sequence",
+                    "opt_start_seq": start,
+                    "filter_subject": self._stored + channel,
+                    "ack_policy": "none",
+                    "mem_storage": True,
+                    "inactive_threshold": 5 * _NANOSECONDS,
+                },
+            },
+        )
+        count = min(consumer["num_pending"], limit)
+        if not count:
+            return []
+        request = {"batch": count, "no_wait": True}
+        return await self._wire.read(f"$JS.API.CONSUMER.MSG.NEXT.{self.name}.{consumer['name']}", request, count)
+
+    def _records(self, channel: str, state: State, messages: list[Message]) -> list[Record]:
+        return [Record(channel, state.epoch, _sequence(message), message.data) for message in messages]
+
+
+def _state(info: dict[str, Any], counts: dict[str, int]) -> State:
+    epoch = sha256(info["created"].encode()).hexdigest()[:12]
+    return State(epoch, info["state"]["first_seq"], info["state"]["last_seq"], counts)
+
+
+def _sequence(message: Message) -> int:
+    """The sequence of what a consumer delivers: ``$JS.ACK.stream.consumer.deliveries.sequence``...."""
+    words = message.reply.split(b".")
+    # With domains and accounts in front there are at least eleven words, the last of them random.
+    return int(words[5] if len(words) == 9 else words[7])

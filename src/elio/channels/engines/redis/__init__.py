@@ -1,0 +1,1 @@
+"""Channels on Redis and Valkey."""

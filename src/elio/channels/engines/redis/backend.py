@@ -1,0 +1,306 @@
+"""Channels on Redis or Valkey: streams are the history, pub/sub delivers, scripts make each step one.
+
+Pub/sub may lose: a :class:`Follower` checks offsets, compares positions every second, and fills holes from the streams.
+Commands and pub/sub have connections of their own, so that one can be lost without the other.
+
+What survives a restart of the server is the server's business (:mod:`elio.channels.engines.redis.node`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha1
+from itertools import count
+from math import ceil
+from secrets import token_hex
+from typing import Any, Final
+
+from ....errors import ChannelError, EngineError, EngineLost, PublishError
+from ...backend import History, Lease, Position, Receiver, Record
+from ...names import is_pattern, matches
+from ..follower import Follower
+from ..line import answer_within
+from ..watch import Watch
+from .link import RedisLink
+from .resp import Argument
+from .scripts import HISTORY, HOLD, MATCHING, MEMBERS, POSITIONS, PUBLISH, RELEASE, SWEEP, Script
+from .url import RedisURL
+
+__all__ = ["RedisBackend"]
+
+_PAUSE: Final = 0.05
+"""Seconds before the next try where ``publish`` waits."""
+_MIN_KEEP: Final = 86400
+"""Seconds at least that a channel is remembered behind its last message."""
+_PAGE: Final = 500
+"""Channels asked for in one command: one that takes long delays everybody."""
+
+
+class RedisBackend:
+    """This process's link to Redis.
+
+    Args:
+        url: see :mod:`elio.channels.engines.redis.url`.
+        history: records kept of each channel.
+        ttl: seconds for which the history of a channel is kept behind its last record.
+        prefix: begins the names of all keys.
+        on_outage: what ``publish`` does while the server is away: "raise" at once, or "wait".
+        timeout: seconds that an answer may take before the connection is given up.
+        tls: for ``rediss``; trusts what the system trusts by default.
+
+    Attributes:
+        is_dense: see :class:`elio.channels.backend.Backend`.
+
+    Raises:
+        ConfigurationError: a number that makes no sense, or hiredis is not installed.
+        InvalidURL: the URL cannot be used.
+    """
+
+    is_dense = True
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        history: int = 1000,
+        ttl: float = 300.0,
+        prefix: str = "elio",
+        on_outage: str = "raise",
+        timeout: float = 5.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._waits = on_outage == "wait"
+        self._timeout = timeout
+        keep = max(_MIN_KEEP, ceil(2 * ttl))
+        self._link = RedisLink(
+            RedisURL.parse(url),
+            prefix=prefix,
+            constants=(history, ceil(ttl), keep),
+            timeout=timeout,
+            tls=tls,
+            owner=self,
+        )
+        self._remember = ceil(ttl)
+        self._name = token_hex(4)
+        self._numbers = count(1)
+        self._births: dict[tuple[str, int], bytes] = {}
+        self._starts: dict[int, Position] = {}
+        self._follower: Follower | None = None
+        self._watch: Watch | None = None
+        self._touched_at = 0.0
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self, receiver: Receiver) -> None:
+        """Connect."""
+        self._follower = Follower(self, receiver)
+        try:
+            await self._link.start(self._timeout)
+        except BaseException:
+            await self.close()
+            raise
+        self._watch = Watch(self._check, receiver, self._link.watch)
+        self._watch.start()
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        if self._watch is not None:
+            await self._watch.close()
+        if self._follower is not None:
+            await self._follower.close()
+        await self._link.close()
+
+    # -- publishing ----------------------------------------------------------------------------------------------------
+
+    async def publish(self, channel: str, payload: bytes, *, idempotency_key: str | None = None) -> Position:
+        """Append a record. What was interrupted is tried again only where it waits, and is not published twice then."""
+        bucket = self._link.bucket(channel)
+        arguments = (channel, payload, f"{self._name}:{next(self._numbers)}")
+        again = "0"
+        while True:
+            try:
+                place = await self._link.run(
+                    PUBLISH, bucket, (*arguments, again, idempotency_key or "", self._remember), waits=self._waits
+                )
+                break
+            except EngineLost as error:
+                again = "1" if error.is_unknown else again
+                if not self._waits:
+                    raise PublishError(str(error), channel=channel, is_unknown=error.is_unknown) from error
+                await asyncio.sleep(_PAUSE)
+            except EngineError as error:
+                raise PublishError(str(error), channel=channel) from error
+        return _position(place)
+
+    # -- listening -----------------------------------------------------------------------------------------------------
+
+    async def listen(self, pattern: str) -> Mapping[str, Position]:
+        """Give records of these channels to the receiver from now on."""
+        follower = self._following
+        is_new = pattern not in follower.patterns
+        try:
+            if is_new:
+                follower.expect(pattern)
+                await self._link.subscribe(pattern)
+            found = await follower.begin(pattern)
+        except BaseException:
+            if is_new:
+                await self.stop_listening(pattern)
+            raise
+        return {name: at for name, at in found.items() if at.offset or name == pattern}
+
+    async def stop_listening(self, pattern: str) -> None:
+        """Undo :meth:`listen`."""
+        self._following.stop(pattern)
+        self._link.unsubscribe(pattern)
+        for key in [key for key in self._births if key[0] == pattern]:
+            del self._births[key]
+
+    @property
+    def _following(self) -> Follower:
+        if self._follower is None:
+            raise ChannelError("the backend has not been started")
+        return self._follower
+
+    # -- what the link tells -------------------------------------------------------------------------------------------
+
+    def arrived(self, channel: str, news: bytes) -> None:
+        """A record came by pub/sub."""
+        epoch, offset, payload = news.split(b":", 2)
+        self._following.arrived(Record(channel, epoch.decode(), int(offset), payload))
+
+    def settled(self) -> None:
+        """Nothing more came at once."""
+        self._following.flush()
+
+    def came_back(self) -> None:
+        """A connection was made again: something may have been missed."""
+        if self._watch is not None:
+            self._watch.hurry()
+
+    def went(self, why: str) -> None:
+        """A connection was lost."""
+        if self._watch is not None:
+            self._watch.tell(False, why)
+
+    @property
+    def subscriptions(self) -> Iterable[str]:
+        """What the link must subscribe to."""
+        return self._following.patterns
+
+    # -- what the follower asks ----------------------------------------------------------------------------------------
+
+    async def positions(self, channels: Sequence[str]) -> Mapping[str, Position]:
+        """Where channels are; one command for many of them."""
+        found: dict[str, Position] = {}
+        for bucket, names in self._link.by_bucket(channels).items():
+            for start in range(0, len(names), _PAGE):
+                page = names[start : start + _PAGE]
+                found.update(await self._positions(bucket, page, "0"))
+        return found
+
+    async def _positions(self, bucket: int, names: Sequence[str], touch: str) -> Mapping[str, Position]:
+        epoch, _, _, *offsets = await self._run(POSITIONS, bucket, touch, *names)
+        word = epoch.decode()
+        return {name: Position(word, int(offset)) for name, offset in zip(names, offsets, strict=True)}
+
+    async def matching(self, pattern: str, *, only_new: bool = False) -> Mapping[str, Position]:
+        """Where channels are that a pattern stands for."""
+        found: dict[str, Position] = {}
+        for bucket in self._link.buckets:
+            if not only_new:
+                self._births.pop((pattern, bucket), None)
+            await self._born(pattern, bucket, found)
+        return {**found, pattern: self._start()}
+
+    async def _born(self, pattern: str, bucket: int, found: dict[str, Position]) -> None:
+        """Read on in the births of a bucket."""
+        pairs: list[bytes] = []
+        while len(pairs) == 2 * _PAGE or not pairs:
+            since = self._births.get((pattern, bucket), b"0")
+            epoch, floor, last, *pairs = await self._run(MATCHING, bucket, since, _PAGE)
+            self._starts[bucket] = Position(epoch.decode(), int(floor))
+            for name, offset in zip(pairs[::2], pairs[1::2], strict=True):
+                if matches(pattern, channel := name.decode()):
+                    found[channel] = Position(epoch.decode(), int(offset))
+            self._births[pattern, bucket] = last
+            if not pairs:
+                return
+
+    def _start(self) -> Position:
+        """Where channels begin. Buckets of a cluster have epochs of their own; the one of all changes with each."""
+        starts = [self._starts[bucket] for bucket in self._link.buckets]
+        if len(starts) == 1:
+            return starts[0]
+        words = " ".join(start.epoch for start in starts)
+        return Position(sha1(words.encode(), usedforsecurity=False).hexdigest()[:16], 0)
+
+    def start_of(self, channel: str, start: Position) -> Position:
+        """It begins where its bucket does."""
+        return self._starts.get(self._link.bucket(channel), start)
+
+    async def history(self, channel: str, after: Position | None, limit: int) -> History:
+        """Read a stream."""
+        since = ("", "") if after is None else after
+        epoch, offset, is_complete, found = await self._run(HISTORY, self._link.bucket(channel), channel, *since, limit)
+        word = epoch.decode()
+        records = [Record(channel, word, int(at), payload) for at, payload in zip(found[::2], found[1::2], strict=True)]
+        return History(records, is_complete == 1, Position(word, int(offset)))
+
+    async def _run(self, script: Script, bucket: int, *arguments: Argument) -> Any:
+        async with answer_within(self._timeout):
+            return await self._link.run(script, bucket, arguments, waits=True)
+
+    # -- checking ------------------------------------------------------------------------------------------------------
+
+    async def _check(self) -> None:
+        await self._link.check()
+        follower = self._following
+        await follower.check(with_patterns=[pattern for pattern in follower.patterns if is_pattern(pattern)])
+        for bucket in self._link.buckets:
+            await self._run(SWEEP, bucket)
+        await self._touch()
+
+    async def _touch(self) -> None:
+        """What is listened to is not forgotten."""
+        now = asyncio.get_running_loop().time()
+        if self._touched_at and now - self._touched_at < _MIN_KEEP / 24:
+            return
+        for bucket, names in self._link.by_bucket(self._following.channels).items():
+            for start in range(0, len(names), _PAGE):
+                await self._positions(bucket, names[start : start + _PAGE], "1")
+        self._touched_at = now
+
+    # -- leases --------------------------------------------------------------------------------------------------------
+
+    async def hold(self, leases: Sequence[Lease], ttl: float) -> None:
+        """Take or renew leases."""
+        by_channel: dict[str, list[Lease]] = {}
+        for lease in leases:
+            by_channel.setdefault(lease.channel, []).append(lease)
+        for channel, held in by_channel.items():
+            words = [word for lease in held for word in (_lease_id(lease), lease.member, lease.joined, lease.left)]
+            await self._run(HOLD, self._link.bucket(channel), channel, ceil(ttl * 1000), *words)
+
+    async def release(self, lease: Lease, linger: float) -> None:
+        """End a lease."""
+        arguments = (lease.channel, ceil(linger * 1000), _lease_id(lease))
+        await self._run(RELEASE, self._link.bucket(lease.channel), *arguments)
+
+    async def members(self, channel: str) -> Mapping[str, str]:
+        """Who is present."""
+        notices = [json.loads(notice) for notice in await self._run(MEMBERS, self._link.bucket(channel), channel)]
+        return {notice["k"]: notice["d"] for notice in notices}
+
+
+def _position(place: bytes) -> Position:
+    epoch, _, offset = place.partition(b":")
+    return Position(epoch.decode(), int(offset))
+
+
+def _lease_id(lease: Lease) -> str:
+    """The member's size in bytes stands before it: Lua reads it back."""
+    return f"{len(lease.member.encode())}:{lease.member}{lease.holder}"

@@ -1,0 +1,68 @@
+"""The stream that is the history, on a real server: what is certain to be complete, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from elio.channels.backend import Position
+from elio.channels.engines.nats.stream import Stream
+from elio.channels.engines.nats.wire import Wire
+from support.servers import NatsServer
+
+
+@pytest.fixture
+async def stream(nats_server: NatsServer) -> AsyncIterator[Stream]:
+    wire = Wire(
+        nats_server.url,
+        timeout=5.0,
+        tls=None,
+        on_up=lambda: None,
+        on_down=lambda why: None,
+        on_settled=lambda: None,
+    )
+    await wire.start()
+    stream = Stream(wire, prefix="stream.test", history=3, ttl=600.0, replicas=1)
+    await stream.create()
+    yield stream
+    await wire.call(f"STREAM.DELETE.{stream.name}")
+    await wire.close()
+
+
+async def test_the_stream_takes_new_settings(stream: Stream) -> None:
+    assert stream.name == "STREAM_TEST"
+    await stream.publish("a", b"1", None)
+    await stream.create()
+    state = await stream.state(">")
+    assert (state.first, state.last, state.counts) == (1, 1, {"a": 1})
+
+
+async def test_a_quiet_channel_is_complete_as_long_as_the_stream_reaches_back(stream: Stream) -> None:
+    await stream.publish("a", b"1", None)
+    for _ in range(3):
+        await stream.publish("b", b"x", None)
+    epoch = (await stream.state()).epoch
+    read = await stream.history("a", Position(epoch, 1), 10)
+    assert (read.is_complete, list(read.records)) == (True, [])
+    # Of a channel without messages the newest position is that of the stream.
+    assert (await stream.history("c", Position(epoch, 4), 10)).is_complete
+    assert (await stream.history("c", None, 10)).position.offset == 4
+
+
+async def test_what_may_have_been_dropped_is_not_complete(stream: Stream) -> None:
+    for number in range(6):
+        await stream.publish("a", b"%d" % number, None)
+    epoch = (await stream.state()).epoch
+    # Four are kept, one more than asked for: sequences 3 to 6.
+    assert not (await stream.history("a", Position(epoch, 2), 10)).is_complete
+    read = await stream.history("a", Position(epoch, 3), 10)
+    assert (read.is_complete, [record.offset for record in read.records]) == (True, [4, 5, 6])
+    assert not (await stream.history("a", None, 10)).is_complete
+    assert not (await stream.history("a", Position(epoch, 99), 10)).is_complete
+
+
+async def test_the_same_key_of_another_channel_is_another_message(stream: Stream) -> None:
+    first = await stream.publish("a", b"1", "k")
+    assert await stream.publish("a", b"2", "k") == first
+    assert await stream.publish("b", b"3", "k") != first
