@@ -77,7 +77,7 @@ async def place() -> AsyncIterator[Place]:
 
 
 async def test_lines_are_messages_in_both_directions(place: Place, tmp_path: Path) -> None:
-    async with elio("ws", place.url, "--wait", "0.2", cwd=tmp_path, stdin=PIPE) as program:
+    async with elio("ws", place.url, "--wait", "2", cwd=tmp_path, stdin=PIPE) as program:
         program.feed(b"one\n")
         await program.says("one")
         program.feed("zwei: ü\r\n\nlast".encode())
@@ -91,7 +91,7 @@ async def test_lines_are_messages_in_both_directions(place: Place, tmp_path: Pat
 
 async def test_binary_is_bytes_as_they_come(place: Place) -> None:
     data = os.urandom(300_000)
-    command = [sys.executable, "-m", "elio", "ws", place.url, "--binary", "--wait", "0.5"]
+    command = [sys.executable, "-m", "elio", "ws", place.url, "--binary", "--wait", "2"]
     process = await asyncio.create_subprocess_exec(*command, env=usual_environment(), stdin=PIPE, stdout=PIPE)
     async with asyncio.timeout(DEADLINE):
         out, _ = await process.communicate(data)
@@ -101,7 +101,7 @@ async def test_binary_is_bytes_as_they_come(place: Place) -> None:
 
 async def test_json_carries_every_message(place: Place, tmp_path: Path) -> None:
     lines = [{"type": "text", "data": "a\nb"}, {"type": "binary", "data": "AP8="}]
-    async with elio("ws", place.url, "--json", "--wait", "0.2", cwd=tmp_path, stdin=PIPE) as program:
+    async with elio("ws", place.url, "--json", "--wait", "2", cwd=tmp_path, stdin=PIPE) as program:
         for line in lines:
             program.feed(json.dumps(line).encode() + b"\n\n")
             assert json.loads((await program.says(".*"))[0]) == line
@@ -269,7 +269,7 @@ async def test_a_reader_that_leaves_ends_it_silently(place: Place, tmp_path: Pat
 
 
 async def test_what_was_recorded_can_be_replayed(place: Place, tmp_path: Path) -> None:
-    async with elio("ws", place.url, "--record", "one", "--wait", "0.2", cwd=tmp_path, stdin=PIPE) as program:
+    async with elio("ws", place.url, "--record", "one", "--wait", "2", cwd=tmp_path, stdin=PIPE) as program:
         for line in ("first", "second"):
             program.feed(line.encode() + b"\n")
             await program.says(line)
@@ -278,7 +278,7 @@ async def test_what_was_recorded_can_be_replayed(place: Place, tmp_path: Path) -
     entries = [json.loads(line) for line in (tmp_path / "one").read_text().splitlines()]
     said = [(entry["direction"], entry["type"], entry["data"]) for entry in entries]
     assert said == [(side, "text", text) for text in ("first", "second") for side in ("sent", "received")]
-    options = ["--replay", "one", "--speed", "inf", "--wait", "0.2"]
+    options = ["--replay", "one", "--speed", "inf", "--wait", "2"]
     async with elio("ws", place.url, *options, cwd=tmp_path) as program:
         await program.says("first")
         await program.says("second")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -318,7 +319,9 @@ def run(program: str, port: int, *, interrupt: bool = False) -> str:
         if interrupt:
             process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=3 * DEADLINE)
-    assert (process.returncode, errors) == (0, "")
+    # What asyncio's debug mode says on a busy machine is no complaint.
+    complaints = [line for line in errors.splitlines() if not re.fullmatch(r"Executing <.* took [\d.]+ seconds", line)]
+    assert (process.returncode, complaints) == (0, [])
     return first + output
 
 

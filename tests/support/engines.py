@@ -149,7 +149,8 @@ class Engine:
 
     async def close(self) -> None:
         for stream in self._streams:
-            if not stream.is_closing():
+            # One that closes already may have something left to write; asyncio's cannot be aborted behind its end.
+            if not stream.is_closing() or stream.get_write_buffer_size():
                 stream.abort()
         for sock in self._open:
             sock.close()
