@@ -270,6 +270,7 @@ async def test_the_banner_the_access_log_and_an_orderly_end(folder: Path) -> Non
             await program.logs_request("GET /")
             assert (await raw.get("/nothing\x7f")).status in (400, 404)
             await program.logs("elio.access", r"127\.0\.0\.1:\d+ '.*' 4\d\d \d+\.\dms")
+            await program.logs("elio.server", r"http of 127\.0\.0\.1:\d+ ended after \d+\.\d s, protocol_error: .*")
         program.kill(signal.SIGTERM)
         await program.logs("elio.server", r"ending, with [01] connections open")
         assert await program.ends() == 0

@@ -115,9 +115,8 @@ def run(
     if leash is None and workers is not None:
         where = addresses(host=host, port=port, uds=uds, fd=fd)
         patience, backlog = longest_end(drain, grace), (limits or Limits()).backlog
-        run_workers(
-            sys.orig_argv, workers, where, backlog=backlog, patience=patience, is_tls=bool(tls), on_start=_announce
-        )
+        command = [sys.executable, *sys.orig_argv[1:]]
+        run_workers(command, workers, where, backlog=backlog, patience=patience, is_tls=bool(tls), on_start=_announce)
         return
     with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announced))
