@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import re
@@ -11,11 +12,13 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from elio import ConfigurationError
 from elio.server.process import supervisor as module
+from elio.server.process.leash import Child
 from elio.server.process.supervisor import Companion, Supervisor
 
 DEADLINE = 20.0
@@ -149,6 +152,37 @@ async def test_a_replacement_that_is_never_ready_is_killed_and_the_others_stay(
         pid = re.search(r"pid \d+", before)
         assert pid
         assert pid[0] in supervisor.describe()
+
+
+async def test_a_program_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"^no worker can be started: .*nothing-of-this-name"):
+        async with supervised(["/nothing-of-this-name"]):
+            pass
+
+
+async def test_a_system_without_room_for_another_process_is_asked_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LONGEST_DELAY", 0.001)
+    refused = 0
+
+    def refuse(*arguments: Any, **options: Any) -> Child:
+        nonlocal refused
+        refused += 1
+        if refused <= 2:
+            raise OSError(errno.EAGAIN, "no room")
+        return Child(*arguments, **options)
+
+    async with supervised(command_of(), 2):
+        await until(lambda: len(lines(caplog, r"worker \d \(pid \d+\) is ready")) == 2)
+        monkeypatch.setattr(module, "Child", refuse)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: lines(caplog, "worker 1 cannot be started: .*no room: the others stay"))
+        found = re.search(r"worker 2 \(pid (\d+)\) is ready", caplog.text)
+        assert found
+        os.kill(int(found[1]), signal.SIGKILL)
+        await until(lambda: lines(caplog, "worker 2 cannot be started: .*no room"))
+        await until(lambda: len(lines(caplog, r"worker 2 \(pid \d+\) is ready")) == 2)
 
 
 async def test_a_signal_during_the_first_start_ends_it(caplog: pytest.LogCaptureFixture) -> None:
