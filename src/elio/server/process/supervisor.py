@@ -94,6 +94,8 @@ class Supervisor:
     async def run(self, on_start: Callable[[], object]) -> None:
         """Until SIGINT or SIGTERM; a second one ends all processes at once, with 128 + its number.
 
+        It needs asyncio's own event loop: uvloop's keeps SIGCHLD to itself.
+
         Args:
             on_start: called when the first worker is ready. The others are started behind it.
 
