@@ -44,6 +44,7 @@ from .limits import Limits  # noqa: E402
 from .net.tls import TLSConfig  # noqa: E402
 from .request import Request  # noqa: E402
 from .response import Response  # noqa: E402
+from .server.process.leash import Worker  # noqa: E402
 from .server.router import Router  # noqa: E402
 from .server.run import run  # noqa: E402
 from .server.server import Server  # noqa: E402
@@ -97,6 +98,7 @@ __all__ = [
     "Tickets",
     "Unauthorized",
     "WebSocket",
+    "Worker",
     "__version__",
     "basic_credentials",
     "bearer_token",

@@ -103,6 +103,8 @@ def test_help_is_on_stdout(arguments: list[str], capsys: pytest.CaptureFixture[s
         (["serve", "app", "--port", "http"], "argument --port: invalid int value: 'http'"),
         (["serve", "app", "--port", "1", "--uds", "s"], "argument --uds: not allowed with argument --port"),
         (["serve", "app", "--fd", "3", "--uds", "s"], "argument --uds: not allowed with argument --fd"),
+        (["serve", "app", "--drain", "-1"], "argument --drain: '-1' is not a number of seconds"),
+        (["serve", "app", "--workers", "0"], "argument --workers: '0' is not a whole number from 1"),
         (["serve", "app", "--grace", "-1"], "argument --grace: '-1' is not a number of seconds"),
         (["serve", "app", "--grace", "nan"], "argument --grace: 'nan' is not a number of seconds"),
         (["serve", "app", "--grace", "inf"], "argument --grace: 'inf' is not a number of seconds"),
@@ -214,6 +216,7 @@ FILES = {
         (["app", "--host", "192.0.2.1"], r"192\.0\.2\.1 is not an address of this machine"),
         (["app", "--port", "65536"], r"port 65536, allowed are 0 to 65535"),
         (["app", "--fd", "99"], r"descriptor 99 is not a socket that can listen: Bad file descriptor"),
+        (["app", "--reload", "--workers", "2"], r"--reload goes with one process, not with --workers: .*"),
         (["app", "--tls-cert", "cert.pem"], r"--tls-cert and --tls-key belong together"),
         (["app", "--tls-key", "key.pem"], r"--tls-cert and --tls-key belong together"),
         (["app", "--tls-cert", "no.pem", "--tls-key", "no.pem"], r"the TLS certificate 'no\.pem' does not exist"),
@@ -267,6 +270,7 @@ async def test_the_banner_the_access_log_and_an_orderly_end(folder: Path) -> Non
             await program.logs_request("GET /")
             assert (await raw.get("/nothing\x7f")).status in (400, 404)
             await program.logs("elio.access", r"127\.0\.0\.1:\d+ '.*' 4\d\d \d+\.\dms")
+            await program.logs("elio.server", r"http of 127\.0\.0\.1:\d+ ended after \d+\.\d s, protocol_error: .*")
         program.kill(signal.SIGTERM)
         await program.logs("elio.server", r"ending, with [01] connections open")
         assert await program.ends() == 0
@@ -374,6 +378,34 @@ async def test_proxies_are_those_of_the_options(folder: Path) -> None:
         program.kill(signal.SIGTERM)
         await program.logs("elio.server", "ending, with 0 connections open")
         assert await program.ends() == 0
+
+
+# -- workers -----------------------------------------------------------------------------------------------------------
+
+
+async def test_workers_share_the_port_and_end_in_order(folder: Path) -> None:
+    async with elio("serve", "app", "--port", "0", "--workers", "2", cwd=folder) as program:
+        await program.logs("elio.server", r"worker 1 \(pid \d+\) is ready")
+        port = await program.serves()
+        await program.logs("elio.server", r"worker 2 \(pid \d+\) is ready")
+        async with dial(port) as raw:
+            assert (await raw.get("/")).body == b"hello"
+            await program.logs_request("GET /")
+            program.kill(signal.SIGTERM)
+            await program.logs("elio.server", "ending, with 2 workers")
+            assert await raw.read_all() == b""
+        for _ in range(2):
+            await program.logs("elio.server", r"ending, with [01] connections open")
+        assert await program.ends() == 0
+
+
+async def test_an_error_of_the_first_worker_is_told_and_the_status_is_1(folder: Path) -> None:
+    (folder / "wrong.py").write_text("router = 5")
+    async with elio("serve", "wrong", "--port", "0", "--workers", "4", cwd=folder) as program:
+        await program.complains(r"elio: 'wrong' is of type int, not an elio\.Router")
+        sentence = "no worker can start: the first one has ended with status 1 before it was ready"
+        await program.complains(f"elio: {sentence}")
+        assert await program.ends() == 1
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from elio.errors import ConfigurationError
 from elio.net import listen
-from elio.net.listen import Address, is_loopback, open_sockets, probe_silent_peers, url_of
+from elio.net.listen import (
+    Address,
+    is_loopback,
+    open_for_workers,
+    open_sockets,
+    probe_silent_peers,
+    url_of,
+)
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -171,3 +180,67 @@ def test_a_unix_socket_is_not_probed() -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         probe_silent_peers(sock, 15.0)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+
+
+# -- several processes -------------------------------------------------------------------------------------------------
+
+
+def test_descriptors_go_before_a_path_and_a_path_before_a_host() -> None:
+    given: dict[str, Any] = {"host": "h", "port": 1}
+    assert listen.addresses(**given, uds=None, fd=[3, 4]) == [Address(fd=3), Address(fd=4)]
+    assert listen.addresses(**given, uds="s", fd=5) == [Address(fd=5)]
+    assert listen.addresses(**given, uds="s", fd=None) == [Address(host="h", port=1, uds="s")]
+
+
+def test_workers_have_sockets_of_their_own_on_one_port_and_each_gets_its_share() -> None:
+    opened = open_for_workers(Address(host="", port=0), 100, 3)
+    assert [len(sockets) for sockets in opened] == [2, 2, 2]
+    port = opened[0][0].getsockname()[1]
+    assert {sock.getsockname()[1] for sockets in opened for sock in sockets} == {port}
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(90)]
+    shares = []
+    for sockets in opened:
+        shares.append(0)
+        for sock in sockets:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    sock.accept()[0].close()
+                    shares[-1] += 1
+    assert sum(shares) == 90
+    assert min(shares) > 5  # by a hash of the addresses; the mean is 30
+    close([*clients, *(sock for sockets in opened for sock in sockets)])
+
+
+def test_a_port_that_others_share_is_in_use_all_the_same() -> None:
+    opened = open_for_workers(Address(port=0), 10, 2)
+    port = opened[0][0].getsockname()[1]
+    for count in (1, 2):
+        with pytest.raises(ConfigurationError, match=f"^port {port} on 127.0.0.1 is in use by another program$"):
+            open_for_workers(Address(port=port), 10, count)
+    close([sock for sockets in opened for sock in sockets])
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_what_cannot_be_multiplied_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    shared = [Address(uds=str(tmp_path / "s"))] + ([Address(port=0)] if platform == "darwin" else [])
+    for address in shared:
+        opened = open_for_workers(address, 10, 3)
+        assert opened[0] is opened[1] is opened[2]
+        close(opened[0])
+
+
+def test_a_worker_without_a_socket_closes_those_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[socket.socket] = []
+    bind = listen._bind_tcp
+
+    def fail_third(*arguments: Any, **options: Any) -> socket.socket:
+        if len(opened) == 2:
+            raise ConfigurationError("no")
+        opened.append(bind(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(listen, "_bind_tcp", fail_third)
+    with pytest.raises(ConfigurationError, match="no"):
+        open_for_workers(Address(port=0), 10, 2)
+    assert [sock.fileno() for sock in opened] == [-1, -1]

@@ -26,7 +26,7 @@ __all__ = ["HttpConnection"]
 _LINGER: Final = 1.0
 """Seconds for which input is still taken (and dropped) after an early answer, so that it is not lost to a reset."""
 
-_LAST_CALL: Final = 0.5
+_LAST_CALL: Final = 1.0
 """Seconds for the first request of a connection that was accepted just before the server began to end."""
 
 _HALF_CLOSED: Final = 0.03

@@ -98,14 +98,12 @@ def run(
     if _is_inside_a_loop():
         raise ConfigurationError("run() is a whole program; inside a running event loop use: async with Server(...)")
     leash = Leash.take()
-    if leash is not None:
-        fd = leash.fds
     server = Server(
         router,
         host=host,
         port=port,
         uds=uds,
-        fd=fd,
+        fd=fd if leash is None else leash.fds,
         tls=tls,
         limits=limits,
         origins=origins,
@@ -115,15 +113,10 @@ def run(
         proxy_protocol=proxy_protocol,
     )
     if leash is None and workers is not None:
-        run_workers(
-            sys.orig_argv,
-            workers,
-            addresses(host=host, port=port, uds=uds, fd=fd),
-            backlog=(limits or Limits()).backlog,
-            patience=longest_end(drain, grace),
-            is_tls=tls is not None,
-            on_start=_announce,
-        )
+        where = addresses(host=host, port=port, uds=uds, fd=fd)
+        patience, backlog = longest_end(drain, grace), (limits or Limits()).backlog
+        command = [sys.executable, *sys.orig_argv[1:]]
+        run_workers(command, workers, where, backlog=backlog, patience=patience, is_tls=bool(tls), on_start=_announce)
         return
     with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announced))

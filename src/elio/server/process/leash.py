@@ -109,6 +109,9 @@ class Child:
         number: that of a worker, or None.
         environment: further variables.
 
+    Raises:
+        OSError: the system has started none.
+
     Attributes:
         number: as given.
         leash: readable when there is something for :meth:`heard_ready`.
@@ -136,12 +139,16 @@ class Child:
             if number is not None:
                 variables[_NUMBER] = str(number)
             # Ctrl+C comes to all processes at once. From its first moment on the child leaves it to this one.
-            self._process = subprocess.Popen(
-                command,
-                env=variables,
-                pass_fds=[theirs.fileno(), *fds],
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    env=variables,
+                    pass_fds=[theirs.fileno(), *fds],
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+                )
+            except BaseException:
+                self.leash.close()
+                raise
 
     def __repr__(self) -> str:
         return f"worker {self.number} (pid {self.pid})"

@@ -94,6 +94,8 @@ class Supervisor:
     async def run(self, on_start: Callable[[], object]) -> None:
         """Until SIGINT or SIGTERM; a second one ends all processes at once, with 128 + its number.
 
+        It needs asyncio's own event loop: uvloop's keeps SIGCHLD to itself.
+
         Args:
             on_start: called when the first worker is ready. The others are started behind it.
 
@@ -122,7 +124,10 @@ class Supervisor:
                     await companion.close()
 
     async def _start_first(self) -> bool:
-        first = self._start(self._places[0])
+        try:
+            first = self._start(self._places[0])
+        except OSError as error:
+            raise ConfigurationError(f"no worker can be started: {error}") from error
         await self._wait_ready(first)
         if first.is_ready or self._stop.is_set():
             return not self._stop.is_set()
@@ -177,20 +182,30 @@ class Supervisor:
     async def _keep(self, place: _Place) -> None:
         """Start another worker wherever one has ended by itself."""
         while True:
-            child = place.child or self._start(place)
-            await self._wait_ended(child)
+            child = place.child
+            if child is not None:
+                await self._wait_ended(child)
             async with place.changing:
                 if place.child is child:
                     await self._start_another(place, child)
 
-    async def _start_another(self, place: _Place, child: Child) -> None:
-        delay = place.failed(child)
-        when = f"in {delay:g} seconds" if delay else "now"
-        logger.warning(
-            "%r has ended %s after %.1f seconds, another one starts %s", child, _how(child.ended()), child.age, when
-        )
-        await asyncio.sleep(delay)
-        self._start(place)
+    async def _start_another(self, place: _Place, child: Child | None) -> None:
+        if child is not None:
+            delay = place.failed(child)
+            when = f"in {delay:g} seconds" if delay else "now"
+            how = _how(child.ended())
+            logger.warning("%r has ended %s after %.1f seconds, another one starts %s", child, how, child.age, when)
+            await asyncio.sleep(delay)
+        while not self._starts(place):  # noqa: ASYNC110
+            await asyncio.sleep(_LONGEST_DELAY)
+
+    def _starts(self, place: _Place) -> bool:
+        try:
+            self._start(place)
+        except OSError as error:  # the system has no room for another process at present
+            logger.error("worker %d cannot be started: %s", place.number, error)
+            return False
+        return True
 
     # -- signals -------------------------------------------------------------------------------------------------------
 
@@ -209,7 +224,11 @@ class Supervisor:
 
     async def _replace_one(self, place: _Place) -> bool:
         async with place.changing:
-            old, new = place.child, self._spawn(place)
+            try:
+                old, new = place.child, self._spawn(place)
+            except OSError as error:
+                logger.error("worker %d cannot be started: %s: the others stay", place.number, error)
+                return False
             try:
                 async with asyncio.timeout(_START):
                     await self._wait_ready(new)
