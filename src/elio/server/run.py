@@ -115,14 +115,10 @@ def run(
         proxy_protocol=proxy_protocol,
     )
     if leash is None and workers is not None:
+        where, backlog = addresses(host=host, port=port, uds=uds, fd=fd), (limits or Limits()).backlog
+        end = longest_end(drain, grace)
         run_workers(
-            sys.orig_argv,
-            workers,
-            addresses(host=host, port=port, uds=uds, fd=fd),
-            backlog=(limits or Limits()).backlog,
-            patience=longest_end(drain, grace),
-            is_tls=tls is not None,
-            on_start=_announce,
+            sys.orig_argv, workers, where, backlog=backlog, patience=end, is_tls=tls is not None, on_start=_announce
         )
         return
     with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
