@@ -48,6 +48,7 @@ from .server.process.leash import Worker  # noqa: E402
 from .server.router import Router  # noqa: E402
 from .server.run import run  # noqa: E402
 from .server.server import Server  # noqa: E402
+from .server.watch.tracing import trace_connections  # noqa: E402
 from .session import WebSocket  # noqa: E402
 from .sse.event import Event  # noqa: E402
 from .version import VERSION as __version__  # noqa: E402, N811
@@ -108,4 +109,5 @@ __all__ = [
     "is_fatal",
     "run",
     "same_secret",
+    "trace_connections",
 ]

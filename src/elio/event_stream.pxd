@@ -6,6 +6,11 @@ from elio.net.outlet cimport Outlet
 cdef class EventStream(Outlet)
 
 
+cdef class _FirstPiece:
+    cdef EventStream _stream
+    cdef object _frame
+
+
 cdef class Ending:
     cdef EventStream _stream
     cdef object _inner
@@ -26,6 +31,7 @@ cdef class EventStream(Outlet):
     cdef public bint _closed
 
     cpdef begin(self)
+    cpdef first_sent(self, frame)
     cpdef bint share(self, bytes data, dict framed) except -1
     cpdef _send(self, bytes data)
     cdef _queue(self, bytes data)

@@ -79,6 +79,21 @@ class Ending:
 Coroutine.register(Ending)
 
 
+class _FirstPiece:
+    """Makes the first piece of a body, and notes when that was; so the others need not be looked at."""
+
+    __slots__ = ("_frame", "_stream")
+
+    def __init__(self, stream: EventStream, frame: Callable[[bytes], bytes]) -> None:
+        self._stream = stream
+        self._frame = frame
+
+    def __call__(self, data: bytes) -> bytes:
+        if data is not _KEEP_ALIVE:
+            self._stream.first_sent(self._frame)
+        return self._frame(data)
+
+
 class EventStream(Outlet):
     """One open event stream.
 
@@ -208,6 +223,7 @@ class EventStream(Outlet):
         piece = framed.get(frame)
         if piece is None:
             piece = framed[frame] = frame(data)
+        runtime.traffic.events_sent += 1
         self._turn = runtime.begin_turn()
         self._idle_since = runtime.turn_time
         self._write(piece)
@@ -240,9 +256,15 @@ class EventStream(Outlet):
         if not self.is_active:
             raise self._closed_error()
         self._begin_due = 0.0
-        self._frame = self._response.begin(Headers() if self._headers is None else self._headers)
+        frame = self._response.begin(Headers() if self._headers is None else self._headers)
+        self._frame = _FirstPiece(self, frame)
         self._idle_since = self._runtime.timer.now()
         self._schedule()
+
+    def first_sent(self, frame: Callable[[bytes], bytes]) -> None:
+        """The first event goes out; from now on ``frame`` makes the pieces of the body."""
+        self._frame = frame
+        self._runtime.traffic.first_events.observe(self.age)
 
     def _send(self, data: bytes) -> Coroutine[Any, Any, None]:
         if not self.is_active:
@@ -253,6 +275,7 @@ class EventStream(Outlet):
         return self._room(len(data))
 
     def _queue(self, data: bytes) -> None:
+        self._runtime.traffic.events_sent += 1
         if self._output is None:
             self._output = [data]
         else:

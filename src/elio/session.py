@@ -288,6 +288,7 @@ class WebSocket(Wire):
             self._connection.send_binary(message)
         else:
             raise TypeError(f"a message is str or bytes, not {type(message).__name__}")
+        self._runtime.traffic.messages_sent += 1
         size = len(message)
         self._emit(size)
         return self._room(size)
@@ -325,6 +326,7 @@ class WebSocket(Wire):
         if frame is None:
             frame = encoded[group] = connection.encode_shared(message)
         connection.send_shared(frame)
+        self._runtime.traffic.messages_sent += 1
         self._emit(len(frame))
         return True
 
@@ -351,6 +353,7 @@ class WebSocket(Wire):
             kind = type(part)()
         self._check_open()
         self._connection.send_fragment(kind, last=True)
+        self._runtime.traffic.messages_sent += 1
         self._emit(0)
 
     async def ping(self, payload: bytes | None = None) -> float:

@@ -200,6 +200,7 @@ class Wire(Outlet):
         self._queue.appendleft(message)
 
     def _deliver(self, message: str | bytes) -> None:
+        self._runtime.traffic.messages_received += 1
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -214,6 +215,11 @@ class Wire(Outlet):
         if self._begun_closing and len(self._queue) >= self._runtime.limits.max_queue:
             return  # this side has closed and nobody takes messages: there is nobody to keep them for
         self._queue.append(message)
+
+    @property
+    def queued(self) -> int:
+        """Messages that have come and were not taken yet."""
+        return 0 if self._queue is None else len(self._queue)
 
     def _is_full(self) -> bool:
         return self._queue is not None and len(self._queue) >= self._runtime.limits.max_queue
@@ -257,6 +263,7 @@ class Wire(Outlet):
     def data_received(self, data: bytes) -> None:
         """Bytes of the peer."""
         self._heard = True
+        self._runtime.traffic.bytes_received += len(data)
         if self._discarding:
             return
         self._process(data)
@@ -461,6 +468,7 @@ class Wire(Outlet):
         for sent in list(pings):
             when, waiter = pings.pop(sent)
             self.latency = now - when
+            self._runtime.traffic.round_trips.observe(self.latency)
             if waiter is not None and not waiter.done():
                 waiter.set_result(self.latency)
             if sent == payload:

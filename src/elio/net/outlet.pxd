@@ -38,6 +38,7 @@ cdef class Outlet:
     cpdef _room(self, Py_ssize_t size)
     cpdef flush(self)
     @cython.locals(sink=Sink)
+    @cython.locals(size=Py_ssize_t)
     cpdef _write(self, data)
     cpdef data_received(self, bytes data)
     cpdef _wake_writers(self)

@@ -83,6 +83,11 @@ class Outlet:
         """Seconds since it was made."""
         return monotonic() - self._opened_at
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the peer to take them."""
+        return self._stream.get_write_buffer_size()
+
     # -- the cause of the end ------------------------------------------------------------------------------------------
 
     def explain(self, cause: Cause) -> None:
@@ -155,10 +160,14 @@ class Outlet:
             return
         stream = self._stream
         if isinstance(data, list):
-            self._written += sum(map(len, data))
+            size = sum(map(len, data))
+            self._written += size
+            self._runtime.traffic.bytes_sent += size
             stream.writelines(data)
             return
-        self._written += len(data)
+        size = len(data)
+        self._written += size
+        self._runtime.traffic.bytes_sent += size
         if isinstance(stream, Sink):
             sink = stream
             sink.write(data)

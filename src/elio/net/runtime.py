@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
+from ..histogram import Histogram
 from ..limits import Limits
 from .ready import Wakeup
 from .timer import CoarseTimer
 
-__all__ = ["Batches", "Departure", "Flushable", "Runtime"]
+__all__ = ["Batches", "Departure", "Flushable", "Runtime", "Traffic"]
+
+_ROUND_TRIPS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_FIRST_EVENTS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Batches(Protocol):
@@ -61,6 +65,39 @@ class Departure:
         self._waiters.pop(waiter, None)
 
 
+class Traffic:
+    """What has gone over the connections of one server or client, in all.
+
+    Attributes:
+        bytes_received: over every connection; TLS is not counted.
+        bytes_sent: handed to streams, likewise.
+        messages_received: messages of WebSockets.
+        messages_sent: likewise; one that is sent to many counts for each.
+        events_sent: events and comments of event streams.
+        round_trips: seconds of answered pings.
+        first_events: seconds from the start of the handler of an event stream to its first event.
+    """
+
+    __slots__ = (
+        "bytes_received",
+        "bytes_sent",
+        "events_sent",
+        "first_events",
+        "messages_received",
+        "messages_sent",
+        "round_trips",
+    )
+
+    def __init__(self) -> None:
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.messages_received = 0
+        self.messages_sent = 0
+        self.events_sent = 0
+        self.round_trips = Histogram(_ROUND_TRIPS)
+        self.first_events = Histogram(_FIRST_EVENTS)
+
+
 class Runtime:
     """The surroundings of a connection, one object for all of them.
 
@@ -70,7 +107,18 @@ class Runtime:
     connections get in one system call what was sent to them.
     """
 
-    __slots__ = ("_batches", "_held", "_scheduled", "departure", "limits", "loop", "timer", "turn", "turn_time")
+    __slots__ = (
+        "_batches",
+        "_held",
+        "_scheduled",
+        "departure",
+        "limits",
+        "loop",
+        "timer",
+        "traffic",
+        "turn",
+        "turn_time",
+    )
 
     def __init__(
         self,
@@ -80,11 +128,13 @@ class Runtime:
         timer: CoarseTimer | None = None,
         batches: Batches | None = None,
         departure: Departure | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.loop = loop
         self.limits = limits
         self.timer = CoarseTimer(loop) if timer is None else timer
         self.departure = Departure() if departure is None else departure
+        self.traffic = Traffic() if traffic is None else traffic
         self.turn = 1
         self.turn_time = self.timer.now()
         self._batches = batches
@@ -93,7 +143,14 @@ class Runtime:
 
     def with_limits(self, limits: Limits) -> Runtime:
         """Surroundings with other limits, on the same loop and timer."""
-        return Runtime(self.loop, limits, timer=self.timer, batches=self._batches, departure=self.departure)
+        return Runtime(
+            self.loop,
+            limits,
+            timer=self.timer,
+            batches=self._batches,
+            departure=self.departure,
+            traffic=self.traffic,
+        )
 
     def begin_turn(self) -> int:
         """The number of the current turn, whose end will be noticed."""

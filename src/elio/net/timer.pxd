@@ -13,6 +13,7 @@ cdef class CoarseTimer:
     cdef object _blockage
     cdef long long _last
     cdef readonly double lag
+    cdef readonly object lags
 
     cpdef double now(self) except? -1
     @cython.locals(bucket="long long", items=dict)

@@ -13,6 +13,7 @@ import math
 from typing import Final, Protocol
 
 from ..causes import LoopBlocked
+from ..histogram import Histogram
 
 __all__ = ["RESOLUTION", "CoarseTimer", "Timed"]
 
@@ -21,6 +22,8 @@ RESOLUTION: Final = 0.05
 
 _LAG_THRESHOLD: Final = 0.1
 """Seconds of delay from which on the loop counts as blocked."""
+
+_LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _AFTERMATH: Final = 1.0
 """Seconds after a loop was blocked in which a peer that leaves is taken to have left for that."""
@@ -39,9 +42,10 @@ class CoarseTimer:
 
     Attributes:
         lag: seconds that the event loop was late at the last turn of this timer; 0.0 if it was on time.
+        lags: seconds that it was late, of all turns.
     """
 
-    __slots__ = ("_aftermath", "_blockage", "_blocked", "_buckets", "_due", "_handle", "_last", "_loop", "lag")
+    __slots__ = ("_aftermath", "_blockage", "_blocked", "_buckets", "_due", "_handle", "_last", "_loop", "lag", "lags")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -53,6 +57,7 @@ class CoarseTimer:
         self._blockage: LoopBlocked | None = None
         self._aftermath = 0.0
         self.lag = 0.0
+        self.lags = Histogram(_LAGS)
 
     def now(self) -> float:
         """Seconds on a monotonic clock that leaves out the time in which the loop was blocked."""
@@ -109,6 +114,7 @@ class CoarseTimer:
     def _turn(self) -> None:
         self._handle = None
         late = self.now() - self._due
+        self.lags.observe(late)
         self.lag = late if late > _LAG_THRESHOLD else 0.0
         self._blocked += self.lag
         self._due = math.inf

@@ -91,6 +91,7 @@ class HttpConnection(Outlet):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
+        self._runtime.traffic.bytes_received += len(data)
         if self._lingering:
             return
         was_idle, self._idle = self._idle, False

@@ -18,6 +18,7 @@ from ..session import WebSocket
 from .cors import Handler
 from .entry.proxies import TrustedProxies
 from .watch.counters import Counters
+from .watch.observers import Observers
 
 __all__ = ["Context", "ErrorHandler", "Tracked"]
 
@@ -56,6 +57,7 @@ class Context:
         connections: HTTP connections that are open.
         websockets: WebSockets with the task that runs their handler.
         counters: what the server has seen.
+        observers: who hears of begins and ends.
         closing: whether the server is going away.
         drain: the cause of ends while it does.
     """
@@ -71,6 +73,7 @@ class Context:
         "connections",
         "counters",
         "drain",
+        "observers",
         "on_error",
         "origins",
         "proxies",
@@ -89,6 +92,7 @@ class Context:
         allowed_hosts: Sequence[str] | None,
         scheme: str,
         counters: Counters,
+        observers: Observers | None = None,
         proxies: TrustedProxies | None = None,
     ) -> None:
         self.app = app
@@ -102,6 +106,7 @@ class Context:
         self.connections: dict[Tracked, None] = {}  # ordered, and a third of a set's size
         self.websockets: dict[WebSocket, asyncio.Task[Any]] = {}
         self.counters = counters
+        self.observers = observers or Observers()
         self.closing = False
         self.drain = Drain()
         self._empty: asyncio.Future[None] | None = None
@@ -135,6 +140,8 @@ class Context:
         self.counters.count_end(protocol, cause)
         if cause.limit:
             self.counters.count_limit(cause.limit)
+        if protocol != "http" and isinstance(what, Request):
+            self.observers.ended(what, protocol, cause, seconds)
         level = logging.DEBUG if cause.is_ordinary else logging.INFO
         if logger.isEnabledFor(level):
             logger.log(level, "%s of %s ended after %.1f s, %s", protocol, _name(what), seconds, cause)

@@ -333,6 +333,7 @@ class Exchange:
         line.flush()
         self._log(101)
         self._context.counters.count_handshake("101")
+        self._context.observers.started(self.request, "websocket")
         self.websocket = None
         line.leave(ws)
         del self._line  # all of HTTP is over, and its memory free
@@ -354,7 +355,8 @@ class Exchange:
         http.send_response(200, headers, body_size=None, close=line.is_last, date=line.context.date())
         line.flush()
         self._log(200)
-
+        self._context.counters.event_streams += 1
+        self._context.observers.started(self.request, "sse")
         return encode_chunk if http.is_chunked else bytes
 
     def end_stream(self) -> None:

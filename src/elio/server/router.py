@@ -9,26 +9,31 @@ stream.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
-from ..errors import ConfigurationError, HTTPError
+from ..errors import ConfigurationError
 from ..event_stream import EventStream
 from ..limits import UNSET
 from ..net.runtime import Departure
 from ..request import Request
 from ..response import Response
-from ..routing import WEBSOCKET, Kind, Match, MethodNotAllowed, NotFound, Options, RouteTable, join_prefix
+from ..routing import WEBSOCKET, Kind, RouteTable, join_prefix
 from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions
 from .context import ErrorHandler
 from .cors import Handler, Middleware, cors
+from .dispatch import Dispatcher, around, as_handler
 from .entry.guard import Authenticate, guarded
 from .process.readiness import Check, Readiness
 from .static import static_files
 from .upgrade import Streaming, StreamRoute, Upgrade, WebSocketRoute
+from .watch.counters import Counters
+from .watch.figures import Figures
+from .watch.metrics import MetricsPage, Registry
+from .watch.observers import EndObserver, Observers, StartObserver
 
 __all__ = ["ErrorHandler", "Handler", "Middleware", "Router"]
 
@@ -37,6 +42,8 @@ SocketHandler = TypeVar("SocketHandler", bound=Callable[[WebSocket], Awaitable[N
 EventHandler = TypeVar("EventHandler", bound=Callable[[EventStream], Awaitable[None]])
 AnyCheck = TypeVar("AnyCheck", bound=Check)
 AuthenticateT = TypeVar("AuthenticateT", bound=Authenticate)
+StartObserverT = TypeVar("StartObserverT", bound=StartObserver)
+EndObserverT = TypeVar("EndObserverT", bound=EndObserver)
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 ErrorHandlerT = TypeVar("ErrorHandlerT", bound=ErrorHandler)
 
@@ -57,6 +64,7 @@ class Router:
         self._middleware: list[Middleware] = []
         self._mounted: list[tuple[str, Router]] = []
         self._checks: dict[str, Check] = {}
+        self._observers = Observers()
         self._not_found: Handler | None = None
         self._on_error: ErrorHandler | None = None
 
@@ -78,7 +86,7 @@ class Router:
         """
 
         def register(handler: AnyHandler) -> AnyHandler:
-            self._table.add(pattern, methods, _Guarded(_as_handler(handler), auth))
+            self._table.add(pattern, methods, _Guarded(as_handler(handler), auth))
             return handler
 
         return register
@@ -132,6 +140,40 @@ class Router:
         """
         handler = static_files(directory, index=index)
         self._table.add(join_prefix(prefix, "/*"), "GET", _Guarded(handler, auth))
+
+    def metrics(
+        self,
+        pattern: str,
+        *,
+        registry: Registry | None = None,
+        figures: Figures | None = None,
+        auth: Authenticate | None = UNSET,
+    ) -> None:
+        """Answer GET with the figures of the server, for Prometheus.
+
+        Args:
+            pattern: such as ``/metrics``.
+            registry: further metrics for the same page, such as ``prometheus_client.REGISTRY``.
+            figures: those of another server, :attr:`elio.Server.figures`, instead of those of the one that answers.
+            auth: see :meth:`route`.
+
+        Raises:
+            ConfigurationError: ``prometheus-client`` is not installed, or the pattern cannot be used or is taken.
+        """
+        self._table.add(pattern, "GET", _Guarded(MetricsPage(registry, figures), auth))
+
+    def on_connection_start(self, observer: StartObserverT) -> StartObserverT:
+        """Call ``observer(request, protocol)`` when a WebSocket (``"websocket"``) or event stream (``"sse"``) is open.
+
+        It is a plain function. Those of the router that the server was given count, not those of mounted ones.
+        """
+        self._observers.start.append(observer)
+        return observer
+
+    def on_connection_end(self, observer: EndObserverT) -> EndObserverT:
+        """Call ``observer(request, protocol, cause, seconds)`` when it has ended; see :meth:`on_connection_start`."""
+        self._observers.end.append(observer)
+        return observer
 
     def readiness(self, pattern: str, *, timeout: float = 5.0) -> None:
         """Answer GET with 200 while the server is ready, and with 503 while it goes away or a check fails.
@@ -306,7 +348,7 @@ class Router:
 
     def not_found(self, handler: AnyHandler) -> AnyHandler:
         """Call this handler for paths without a route, instead of answering 404."""
-        self._not_found = _as_handler(handler)
+        self._not_found = as_handler(handler)
         return handler
 
     def on_error(self, handler: ErrorHandlerT) -> ErrorHandlerT:
@@ -321,22 +363,29 @@ class Router:
         """What :meth:`on_error` registered."""
         return self._on_error
 
-    def build(self, departure: Departure | None = None) -> Handler:
+    @property
+    def observers(self) -> Observers:
+        """What :meth:`on_connection_start` and :meth:`on_connection_end` registered."""
+        return self._observers
+
+    def build(self, departure: Departure | None = None, figures: Figures | None = None) -> Handler:
         """All of it as one handler, which raises ``HTTPError`` where there is no route.
 
         Args:
             departure: tells whether the server goes away.
+            figures: those of the server.
 
         Raises:
             ConfigurationError: two mounted routers share a path.
         """
         table: RouteTable[Handler] = RouteTable()
-        for pattern, methods, handler in self._collect("", departure or Departure(), None):
+        bind = partial(_bound, departure or Departure(), figures or Figures(Counters()))
+        for pattern, methods, handler in self._collect("", bind, None):
             table.add(pattern, methods, handler)
-        dispatcher = _Dispatcher(table, self._not_found)
+        dispatcher = Dispatcher(table, self._not_found)
         for prefix, middleware in self._scopes("", ()):
             dispatcher.add_scope(prefix, middleware)
-        return _around(self._middleware, dispatcher)
+        return around(self._middleware, dispatcher)
 
     def _scopes(self, prefix: str, outer: tuple[Middleware, ...]) -> list[tuple[str, tuple[Middleware, ...]]]:
         """Prefixes of mounted routers with the middleware around what is answered for them."""
@@ -349,109 +398,29 @@ class Router:
         return found
 
     def _collect(
-        self, prefix: str, departure: Departure, outer: Authenticate | None
+        self, prefix: str, bind: Callable[[Handler], Handler], outer: Authenticate | None
     ) -> list[tuple[str, tuple[str, ...] | Kind, Handler]]:
         """Patterns, methods and handlers, guarded, those of mounted routers inside their middleware."""
         own = outer if self._authenticate is UNSET else self._authenticate
         found = []
         for route in self._table.routes():
             handler, auth = route.endpoint
-            if isinstance(handler, Readiness):
-                handler = handler.on(departure)
+            handler = bind(handler)
             auth = own if auth is UNSET else auth
             inside = handler if auth is None else guarded(handler, auth)
             found.append((join_prefix(prefix, route.pattern), route.methods, inside))
         for below, router in self._mounted:
             path = join_prefix(prefix, below) if prefix else below
-            for pattern, methods, handler in router._collect(path, departure, own):
-                found.append((pattern, methods, _around(router._middleware, handler)))
+            for pattern, methods, handler in router._collect(path, bind, own):
+                found.append((pattern, methods, around(router._middleware, handler)))
         return found
 
 
-class _Dispatcher:
-    """Finds the handler of a request and calls it."""
-
-    __slots__ = ("_not_found", "_scopes", "_table")
-
-    def __init__(self, table: RouteTable[Handler], not_found: Handler | None) -> None:
-        self._table = table
-        self._not_found = not_found
-        self._scopes: RouteTable[tuple[Middleware, ...]] = RouteTable()
-
-    def add_scope(self, prefix: str, middleware: tuple[Middleware, ...]) -> None:
-        """Put middleware around what is answered without a handler below a prefix, such as OPTIONS, 404 and 405."""
-        known = isinstance(self._scopes.match("GET", join_prefix(prefix, "/")), Match)
-        if middleware and not known:
-            self._scopes.add(join_prefix(prefix, "/*"), "GET", middleware)
-
-    def __call__(self, request: Request) -> Awaitable[Response]:
-        path = request.raw_path
-        found: Match[Handler] | NotFound | MethodNotAllowed | Options
-        if request.head.upgrade and request.head.asks_for("websocket"):
-            found = self._table.match(request.method, path, websocket=True)
-            if isinstance(found, NotFound):  # an HTTP route may ignore the wish (RFC 9110 7.8)
-                found = self._table.match(request.method, path)
-        else:
-            found = self._table.match(request.method, path)
-        if isinstance(found, Match):
-            if found.params:
-                request.params = found.params
-            handler: Handler = found.endpoint
-            return handler(request)
-        scope = self._scopes.match("GET", path)
-        refuse = _Refusal(self, found)
-        return _around(scope.endpoint, refuse)(request) if isinstance(scope, Match) else refuse(request)
-
-    async def refuse(self, request: Request, found: NotFound | MethodNotAllowed | Options) -> Response:
-        if isinstance(found, Options):
-            return Response(status=204, headers={"Allow": ", ".join(found.allow)})
-        if isinstance(found, MethodNotAllowed):
-            allow = ", ".join(found.allow)
-            raise HTTPError(405, f"{request.method} is not allowed here, {allow} are", headers=[("Allow", allow)])
-        if isinstance(self._table.match("GET", request.raw_path, websocket=True), Match):
-            headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
-            raise HTTPError(426, "this is a WebSocket; connect with a WebSocket client", headers=headers)
-        if self._not_found is not None:
-            return await self._not_found(request)
-        raise HTTPError(404)
-
-
-class _Refusal:
-    """Answers a request for which there is no handler."""
-
-    __slots__ = ("_dispatcher", "_found")
-
-    def __init__(self, dispatcher: _Dispatcher, found: NotFound | MethodNotAllowed | Options) -> None:
-        self._dispatcher = dispatcher
-        self._found = found
-
-    def __call__(self, request: Request) -> Awaitable[Response]:
-        return self._dispatcher.refuse(request, self._found)
-
-
-def _as_handler(function: Callable[[Request], Any]) -> Handler:
-    """A plain function may be a handler too; it runs on the event loop, so it must not wait for anything."""
-    if inspect.iscoroutinefunction(function):
-        return cast(Handler, function)
-
-    async def handler(request: Request) -> Response:
-        result = function(request)
-        return cast(Response, await result if inspect.isawaitable(result) else result)
-
-    return handler
-
-
-def _around(middleware: Sequence[Middleware], handler: Handler) -> Handler:
-    for function in reversed(middleware):
-        handler = _wrap(function, handler)
-    return handler
-
-
-def _wrap(function: Middleware, handler: Handler) -> Handler:
-    async def call(request: Request) -> Response:
-        return await function(request, handler)
-
-    return call
+def _bound(departure: Departure, figures: Figures, handler: Handler) -> Handler:
+    """The handler for one server: some say things about it."""
+    if isinstance(handler, Readiness):
+        return handler.on(departure)
+    return handler.on(figures) if isinstance(handler, MetricsPage) else handler
 
 
 def _given(bounds: dict[str, Any]) -> dict[str, Any]:

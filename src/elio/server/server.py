@@ -31,6 +31,7 @@ from .process.drain import Drain, check_seconds
 from .process.leash import Worker
 from .router import Router
 from .watch.counters import Counters
+from .watch.figures import Figures
 
 if TYPE_CHECKING:
     from ..net.epoll.reactor import Listener, Reactor
@@ -99,7 +100,10 @@ class Server:
         self._proxies = _proxies(trusted_proxies, proxy_headers, proxy_protocol)
         self._introduces = proxy_protocol
         self._departure = Departure()
-        self._app = router.build(self._departure)
+        self._counters = Counters()
+        self._figures = Figures(self._counters)
+        self._app = router.build(self._departure, self._figures)
+        self._observers = router.observers
         self._on_error = router.error_handler
         self._addresses = addresses(host=host, port=port, uds=uds, fd=fd)
         self._certificates = None if tls is None else Certificates(tls)
@@ -107,7 +111,6 @@ class Server:
         self._origins = origins
         self._allowed_hosts = allowed_hosts
         self._context: Context | None = None
-        self._counters = Counters()
         self._sockets: list[socket.socket] = []
         self._paths: list[tuple[str, tuple[int, int] | None]] = []
         self._listeners: list[asyncio.Server | Listener] = []
@@ -160,6 +163,11 @@ class Server:
         """What it has seen since it was made: connections, handshakes, ends by cause, bounds that were hit."""
         return self._counters
 
+    @property
+    def figures(self) -> Figures:
+        """All that it can say of itself in numbers: what ``router.metrics`` shows."""
+        return self._figures
+
     # -- start ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -176,6 +184,7 @@ class Server:
             self._open()
             self._reactor = open_reactor(loop)
             self._context = context = self._make_context(loop)
+            self._figures.observe(context)
             accept = self._make_accept(context)
             for sock in self._sockets:
                 self._listeners.append(await self._listen(loop, sock, accept))
@@ -212,6 +221,7 @@ class Server:
             allowed_hosts=hosts,
             scheme="http" if self._certificates is None else "https",
             counters=self._counters,
+            observers=self._observers,
             proxies=self._proxies,
         )
 

@@ -18,16 +18,18 @@ class Counters:
         rejected: connections that were turned away before anything was read, for a bound on connections.
         handshakes: opening handshakes of WebSockets by result: the status of the answer (``"101"``, ``"403"``, ...), or
             ``"abandoned"`` for a client that left before.
+        event_streams: event streams that have begun.
         ends: ends by protocol (``"websocket"``, ``"sse"``, ``"http"``) and :attr:`elio.Cause.word`. A connection that
             becomes a WebSocket ends as one; an event stream ends, and then the HTTP connection below it does.
         limits: bounds that were hit, by name, most of them of :class:`elio.Limits`.
     """
 
-    __slots__ = ("accepted", "ends", "handshakes", "limits", "rejected")
+    __slots__ = ("accepted", "ends", "event_streams", "handshakes", "limits", "rejected")
 
     def __init__(self) -> None:
         self.accepted = 0
         self.rejected = 0
+        self.event_streams = 0
         self.handshakes: dict[str, int] = {}
         self.ends: dict[tuple[str, str], int] = {}
         self.limits: dict[str, int] = {}
