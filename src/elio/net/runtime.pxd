@@ -5,6 +5,7 @@ cdef class Runtime:
     cdef readonly object limits
     cdef readonly object timer
     cdef readonly object departure
+    cdef readonly object channels
     cdef readonly unsigned long long turn
     cdef readonly double turn_time
     cdef object _batches

@@ -4,14 +4,14 @@ whether the end is near."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypedDict, Unpack
 
 from ..limits import Limits
 from .ready import Wakeup
 from .timer import CoarseTimer
 
-__all__ = ["Batches", "Departure", "Flushable", "Runtime"]
+__all__ = ["Batches", "Departure", "Flushable", "JoinOptions", "Membership", "Runtime"]
 
 
 class Batches(Protocol):
@@ -27,6 +27,29 @@ class Flushable(Protocol):
 
     def flush(self) -> None:
         """Write what was held back."""
+        ...
+
+
+class JoinOptions(TypedDict, total=False):
+    """How a connection joins a channel: see :meth:`elio.Channels.join`."""
+
+    since: str | None
+    backlog: int
+    policy: str
+    encode: Callable[[Any], Any] | None
+    presence: Mapping[str, Any] | None
+    member: str | None
+
+
+class Membership(Protocol):
+    """Channels, as far as a connection joins them: :class:`elio.Channels`."""
+
+    async def join(self, connection: Any, channel: str, **options: Unpack[JoinOptions]) -> str:
+        """From now on the connection is sent what is published."""
+        ...
+
+    async def leave(self, connection: Any, channel: str) -> None:
+        """Undo :meth:`join`."""
         ...
 
 
@@ -70,7 +93,18 @@ class Runtime:
     connections get in one system call what was sent to them.
     """
 
-    __slots__ = ("_batches", "_held", "_scheduled", "departure", "limits", "loop", "timer", "turn", "turn_time")
+    __slots__ = (
+        "_batches",
+        "_held",
+        "_scheduled",
+        "channels",
+        "departure",
+        "limits",
+        "loop",
+        "timer",
+        "turn",
+        "turn_time",
+    )
 
     def __init__(
         self,
@@ -80,11 +114,13 @@ class Runtime:
         timer: CoarseTimer | None = None,
         batches: Batches | None = None,
         departure: Departure | None = None,
+        channels: Membership | None = None,
     ) -> None:
         self.loop = loop
         self.limits = limits
         self.timer = CoarseTimer(loop) if timer is None else timer
         self.departure = Departure() if departure is None else departure
+        self.channels = channels
         self.turn = 1
         self.turn_time = self.timer.now()
         self._batches = batches
@@ -93,7 +129,14 @@ class Runtime:
 
     def with_limits(self, limits: Limits) -> Runtime:
         """Surroundings with other limits, on the same loop and timer."""
-        return Runtime(self.loop, limits, timer=self.timer, batches=self._batches, departure=self.departure)
+        return Runtime(
+            self.loop,
+            limits,
+            timer=self.timer,
+            batches=self._batches,
+            departure=self.departure,
+            channels=self.channels,
+        )
 
     def begin_turn(self) -> int:
         """The number of the current turn, whose end will be noticed."""
