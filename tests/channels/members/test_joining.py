@@ -195,6 +195,10 @@ async def test_who_reads_late_can_be_sent_away() -> None:
 # -- presence ---------------------------------------------------------------------------------------------------------
 
 
+def watch(channels: Channels) -> Any:
+    return channels.presence("room")
+
+
 async def test_members_join_and_leave() -> None:
     channels = Channels()
     router = Router(channels=channels)
@@ -207,25 +211,24 @@ async def test_members_join_and_leave() -> None:
             await ws.leave("room")
             await ws.send("left")
 
-    async with serve(router) as server, connect(server) as ann, connect(server) as bob:
-        async with channels.presence("room") as presence:
-            assert (await presence.receive()).state == {}  # type: ignore[union-attr]
-            await ann.upgrade("/ann")
-            notice: Any = await presence.receive()
-            assert (notice.type, notice.key, json.loads(notice.data)) == ("join", "ann", {"name": "ann"})
-            await bob.upgrade("/bob")
-            await presence.receive()
-            assert await channels.members("room") == {"ann": {"name": "ann"}, "bob": {"name": "bob"}}
-            ann.send(say("leave"))
-            assert await texts(ann) == ["left"]
-            notice = await presence.receive()
-            assert (notice.type, notice.key) == ("leave", "ann")
+    async with serve(router) as server, connect(server) as ann, connect(server) as bob, watch(channels) as presence:
+        assert (await presence.receive()).state == {}  # type: ignore[union-attr]
+        await ann.upgrade("/ann")
+        notice: Any = await presence.receive()
+        assert (notice.type, notice.key, json.loads(notice.data)) == ("join", "ann", {"name": "ann"})
+        await bob.upgrade("/bob")
+        await presence.receive()
+        assert await channels.members("room") == {"ann": {"name": "ann"}, "bob": {"name": "bob"}}
+        ann.send(say("leave"))
+        assert await texts(ann) == ["left"]
+        notice = await presence.receive()
+        assert (notice.type, notice.key) == ("leave", "ann")
+        assert await channels.members("room") == {"bob": {"name": "bob"}}
+        bob.send(frame(0x88, b"\x03\xe8"))
+        await bob.read_all()
+        # Who was lost stays for a while, and who comes back in that was never away.
+        async with connect(server) as again:
+            await again.upgrade("/bob")
+            await until(lambda: channels._presence is not None and len(channels._presence._leases) == 1)
             assert await channels.members("room") == {"bob": {"name": "bob"}}
-            bob.send(frame(0x88, b"\x03\xe8"))
-            await bob.read_all()
-            # Who was lost stays for a while, and who comes back in that was never away.
-            async with connect(server) as again:
-                await again.upgrade("/bob")
-                await until(lambda: channels._presence is not None and len(channels._presence._leases) == 1)
-                assert await channels.members("room") == {"bob": {"name": "bob"}}
-                assert presence.size == 0
+            assert presence.size == 0
