@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Final, Self, overload
@@ -21,6 +21,7 @@ from .members.audience import Connection, Encode
 from .members.presence import Presence
 from .message import Gap, Message, Snapshot
 from .names import check_channel, check_pattern, is_pattern
+from .runs import OnDisconnect, Run, RunSource, on_disconnect_of
 from .subscription import SnapshotHook, Subscription
 
 __all__ = ["Channels"]
@@ -310,6 +311,44 @@ class Channels:
             return await self.members(channel)
 
         return self.subscribe(presence_channel(check_channel(channel)), snapshot=load)
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        id: str,
+        source: Callable[[], RunSource],
+        *,
+        on_disconnect: str = OnDisconnect.DETACH,
+        ttl: float = 60.0,
+        owner: str | None = None,
+    ) -> Run:
+        """Begin what a generator says, or join it where it runs already, on whatever node; then follow it:
+        ``async for part in run.follow(since=cursor)``.
+
+        Args:
+            id: the name of the run, one or more tokens of a channel's name.
+            source: an async generator function, which is called only where the run begins.
+            on_disconnect: what happens when nobody follows it any more: ``cancel``, ``detach`` (cancel it in ``ttl``
+                seconds) or ``continue``.
+            ttl: seconds for which a detached run goes on.
+            owner: whose it is; nobody else can join.
+
+        Raises:
+            HTTPError: 403, it belongs to somebody else.
+            ChannelError: the engine does not answer.
+        """
+        check_channel(id)
+        run = Run(
+            self._running(),
+            id,
+            subscribe=self.subscribe,
+            on_disconnect=on_disconnect_of(on_disconnect),
+            ttl=ttl,
+            owner=owner,
+        )
+        await run.begin(source)
+        return run
 
 
 def check_patterns(channels: Iterable[str]) -> tuple[str, ...]:
