@@ -9,11 +9,16 @@ from .auth.credentials import Credentials, basic_credentials, bearer_token, same
 from .auth.identity import Identity  # noqa: E402
 from .auth.tickets import Tickets  # noqa: E402
 from .causes import Cause  # noqa: E402
+from .channels.backend import GapReason  # noqa: E402
+from .channels.backlog import Policy  # noqa: E402
+from .channels.channels import Channels  # noqa: E402
+from .channels.message import Gap, Message, Snapshot  # noqa: E402
 from .client import sync as sync  # noqa: E402
 from .client.backoff import Change, ConnectionState, Reconnect, is_fatal  # noqa: E402
 from .client.event_source import EventSource  # noqa: E402
 from .client.websocket import connect  # noqa: E402
 from .errors import (  # noqa: E402
+    ChannelError,
     ClientDisconnected,
     ConcurrencyError,
     ConfigurationError,
@@ -25,16 +30,20 @@ from .errors import (  # noqa: E402
     EventTooBig,
     HandshakeError,
     HTTPError,
+    InvalidChannel,
     InvalidHeader,
     InvalidURL,
     LimitExceeded,
     LocalProtocolError,
     MessageTooBig,
     ModelError,
+    PublishError,
     RemoteProtocolError,
+    SlowSubscriber,
     StreamClosed,
     StreamStalled,
     StreamTruncated,
+    SubscriptionClosed,
     Unauthorized,
 )
 from .event_stream import EventStream  # noqa: E402
@@ -58,6 +67,8 @@ from .websocket.deflate import DeflateOptions  # noqa: E402
 __all__ = [
     "Cause",
     "Change",
+    "ChannelError",
+    "Channels",
     "ClientDisconnected",
     "CloseCode",
     "ConcurrencyError",
@@ -74,27 +85,36 @@ __all__ = [
     "EventSource",
     "EventStream",
     "EventTooBig",
+    "Gap",
+    "GapReason",
     "HTTPError",
     "HandshakeError",
     "Headers",
     "Identity",
+    "InvalidChannel",
     "InvalidHeader",
     "InvalidURL",
     "LimitExceeded",
     "Limits",
     "LocalProtocolError",
+    "Message",
     "MessageTooBig",
     "ModelError",
     "Opcode",
+    "Policy",
+    "PublishError",
     "Reconnect",
     "RemoteProtocolError",
     "Request",
     "Response",
     "Router",
     "Server",
+    "SlowSubscriber",
+    "Snapshot",
     "StreamClosed",
     "StreamStalled",
     "StreamTruncated",
+    "SubscriptionClosed",
     "TLSConfig",
     "Tickets",
     "Unauthorized",

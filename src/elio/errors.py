@@ -22,7 +22,7 @@ The tree, by fault first::
     │   │   └── EngineLost         ... or cannot be reached, or does not answer in time
     │   ├── InvalidChannel         a name that no channel can have
     │   ├── PublishError           a message could not be given to the engine
-    │   ├── SlowConsumer           a subscription ended since too many bytes waited for it
+    │   ├── SlowSubscriber         a subscription ended since too many bytes waited for it
     │   └── SubscriptionClosed     a subscription was closed: nothing more comes
     ├── ModelError                 a language model says in its stream that it failed
     ├── ClientDisconnected         the client left before its request body was complete
@@ -67,7 +67,7 @@ __all__ = [
     "ModelError",
     "PublishError",
     "RemoteProtocolError",
-    "SlowConsumer",
+    "SlowSubscriber",
     "StreamClosed",
     "StreamStalled",
     "StreamTruncated",
@@ -354,7 +354,7 @@ class PublishError(ChannelError):
         self.is_unknown = is_unknown
 
 
-class SlowConsumer(ChannelError):
+class SlowSubscriber(ChannelError):
     """A subscription with the policy ``close`` has ended: its subscriber took too little.
 
     Attributes:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, cast
 
 from .auth.identity import Identity
-from .causes import Cause, Closed
+from .causes import Aborted, Cause, Closed
 from .errors import StreamClosed
 from .headers import Headers
 from .net.outlet import Outlet
@@ -151,6 +151,11 @@ class EventStream(Outlet):
     def closing(self) -> bool:
         """Whether the end is near: the server is going away (:meth:`elio.Server.drain`), or the stream has ended."""
         return self._closed or self._lost or self._runtime.departure.begun
+
+    @property
+    def runtime(self) -> Runtime:
+        """The surroundings of this stream."""
+        return self._runtime
 
     @property
     def has_begun(self) -> bool:
@@ -298,6 +303,10 @@ class EventStream(Outlet):
         self.begin()
         self._end()
 
+    def abort(self) -> None:
+        """Cut the connection now. A browser comes back."""
+        self._cut(Aborted())
+
     def wait_closed(self) -> Coroutine[Any, Any, None]:
         """Wait until nothing can be sent any more: for a handler that leaves sending to :func:`elio.broadcast`, say.
 
@@ -336,6 +345,7 @@ class EventStream(Outlet):
     def _stop(self) -> None:
         self._runtime.timer.forget(self, self._bucket)
         self._wake_writers()
+        self._stop_watching()
         waiters, self._closed_waiters = self._closed_waiters, None
         for waiter in waiters or ():
             waiter.wake_soon()

@@ -11,14 +11,14 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from os import urandom
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Unpack
 
 from .auth.identity import Identity
 from .causes import Aborted, AuthenticationExpired, Closed
-from .errors import ConnectionClosed, LocalProtocolError
+from .errors import ConfigurationError, ConnectionClosed, LocalProtocolError
 from .headers import Headers, HeadersLike
 from .net.ready import Wakeup
-from .net.runtime import Runtime
+from .net.runtime import JoinOptions, Membership, Runtime
 from .net.stream import Stream
 from .request import Request
 from .websocket.codes import CloseCode
@@ -397,6 +397,21 @@ class WebSocket(Wire):
             self._accept()
         if self._lost or self._connection.state is not _OPEN:
             raise self._closed_error()
+
+    # -- channels ------------------------------------------------------------------------------------------------------
+
+    def join(self, channel: str, **options: Unpack[JoinOptions]) -> Awaitable[str]:
+        """Send the client what is published on a channel, from now on: :meth:`elio.Channels.join` of the server's."""
+        return self._channels().join(self, channel, **options)
+
+    def leave(self, channel: str) -> Awaitable[None]:
+        """Undo :meth:`join`; nothing happens if this connection has not joined."""
+        return self._channels().leave(self, channel)
+
+    def _channels(self) -> Membership:
+        if self._runtime.channels is None:
+            raise ConfigurationError("the server has no channels: use Router(channels=channels)")
+        return self._runtime.channels
 
     # -- closing -------------------------------------------------------------------------------------------------------
 

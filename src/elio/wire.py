@@ -387,6 +387,7 @@ class Wire(Outlet):
         self._end_of_input(exc)
         self._departed(exc)
         self._wake_writers()
+        self._stop_watching()
         pings, self._pings = self._pings, None
         for _, waiter in (pings or {}).values():
             if waiter is not None and not waiter.done():

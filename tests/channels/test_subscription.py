@@ -13,7 +13,7 @@ import pytest
 from elio.channels.backend import GapReason
 from elio.channels.channels import Channels
 from elio.channels.message import Gap, Message, Snapshot
-from elio.errors import ConcurrencyError, SlowConsumer, SubscriptionClosed
+from elio.errors import ConcurrencyError, SlowSubscriber, SubscriptionClosed
 from support.lagging import LaggingBackend
 
 
@@ -249,7 +249,7 @@ async def test_a_slow_consumer_may_be_closed(channels: Channels) -> None:
     async with channels.subscribe("a", policy="close", max_queue_size=500) as subscription:
         for number in range(10):
             await channels.publish("a", str(number))
-        with pytest.raises(SlowConsumer) as caught:
+        with pytest.raises(SlowSubscriber) as caught:
             await subscription.receive()
         assert caught.value.limit == 500
         assert channels._running()._feeds[("a",)].users == 0

@@ -28,7 +28,7 @@ class Policy(StrEnum):
     COALESCE = "coalesce"
     """While one with the same key waits, the new one takes its turn at the end; then as ``drop_oldest``."""
     CLOSE = "close"
-    """The subscription ends with :class:`elio.SlowConsumer`."""
+    """The subscription ends with :class:`elio.SlowSubscriber`."""
 
 
 class Backlog:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from secrets import token_hex
 from types import TracebackType
-from typing import Final, Self, overload
+from typing import Any, Final, Self, overload
 
 from ..errors import ChannelError, ConfigurationError, InvalidChannel
-from .backend import Backend, Position
+from .backend import Backend, Position, presence_channel
 from .backlog import Policy
 from .cursor import cursor_of
 from .delivery.hub import Hub
 from .engines.choose import EngineOptions, open_engine
 from .envelope import seal
+from .members import joining
+from .members.audience import Connection, Encode
+from .members.presence import Presence
 from .message import Gap, Message, Snapshot
 from .names import check_channel, check_pattern, is_pattern
+from .runs import OnDisconnect, Run, RunSource, on_disconnect_of
 from .subscription import SnapshotHook, Subscription
 
 __all__ = ["Channels"]
@@ -62,6 +67,7 @@ class Channels:
         self._options = EngineOptions(history=history, ttl=ttl, on_outage=on_outage)
         self._given = backend
         self._hub: Hub | None = None
+        self._presence: Presence | None = None
         self._users = 0
         if backend is None:
             open_engine(self._url, self._options)  # what is wrong is said now
@@ -103,6 +109,7 @@ class Channels:
             await hub.backend.close()
             raise
         self._hub = hub
+        self._presence = Presence(hub)
 
     async def close(self) -> None:
         """End all subscriptions and leave the engine, unless somebody else has started it too."""
@@ -110,6 +117,9 @@ class Channels:
         if self._users or self._hub is None:
             return
         hub, self._hub = self._hub, None
+        presence, self._presence = self._presence, None
+        if presence is not None:
+            await presence.close()
         await hub.close()
         await hub.backend.close()
 
@@ -226,6 +236,119 @@ class Channels:
             max_queue_size=max_queue_size,
             snapshot=snapshot,
         )
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    async def join(
+        self,
+        connection: Connection,
+        channel: str,
+        *,
+        since: str | None = None,
+        backlog: int = 0,
+        policy: str = Policy.BLOCK,
+        encode: Encode | None = None,
+        presence: Mapping[str, Any] | None = None,
+        member: str | None = None,
+    ) -> str:
+        """Send a connection what is published on a channel, until it leaves or ends. Nobody has to wait for that.
+
+        WebSockets of a server have this as ``ws.join(channel)``, event streams as ``router.sse(path, channel=...)``.
+        What is the same for many connections is encoded once. One that takes too little is treated as its policy says,
+        and delays nobody.
+
+        Args:
+            connection: a WebSocket (its handshake is answered now) or an event stream.
+            channel: its name, or a pattern.
+            since: the cursor to go on from; see :meth:`subscribe`.
+            backlog: without a cursor, how many of the newest messages come first.
+            policy: see :meth:`subscribe`.
+            encode: a function that makes what is sent of a message or a gap; None is not sent. It is called once for
+                all connections that use the same function. By default JSON text
+                (:func:`elio.channels.members.formats.as_json`), on event streams events.
+            presence: what others are told of this connection, as JSON: it is among :meth:`members` until it leaves.
+            member: who it is there, by default nobody else: connections with the same name are one member, and
+                whoever reconnects within 5 seconds was never away.
+
+        Returns:
+            A cursor of where the subscription begins.
+
+        Raises:
+            ChannelError: it has joined already, or the engine does not answer.
+            InvalidChannel: a name that no channel can have.
+            ConnectionClosed: the connection has ended.
+        """
+        hub = self._running()
+        hold = None
+        if presence is not None and self._presence is not None:
+            hold = joining.Hold(self._presence, check_channel(channel), member or token_hex(8), presence)
+        return await joining.join(
+            hub,
+            connection,
+            check_pattern(channel),
+            joining.Wishes(since, backlog, check_policy(policy), encode, hold),
+        )
+
+    async def leave(self, connection: Connection, channel: str) -> None:
+        """Undo :meth:`join`. Nothing happens if the connection has not joined the channel."""
+        joining.leave(connection, channel)
+
+    async def members(self, channel: str) -> dict[str, Any]:
+        """Who is present on a channel: what each member has said, by its name.
+
+        Raises:
+            ChannelError: the engine does not answer.
+        """
+        self._running()
+        return {} if self._presence is None else await self._presence.members(check_channel(channel))
+
+    def presence(self, channel: str) -> Subscription[Message | Gap | Snapshot]:
+        """Follow who is present: first a snapshot of :meth:`members`, then messages of the types ``join`` and
+        ``leave``; their ``key`` is the member, their ``data`` what it has said, as JSON text.
+        """
+
+        async def load() -> dict[str, Any]:
+            return await self.members(channel)
+
+        return self.subscribe(presence_channel(check_channel(channel)), snapshot=load)
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        id: str,
+        source: Callable[[], RunSource],
+        *,
+        on_disconnect: str = OnDisconnect.DETACH,
+        ttl: float = 60.0,
+        owner: str | None = None,
+    ) -> Run:
+        """Begin what a generator says, or join it where it runs already, on whatever node; then follow it:
+        ``async for part in run.follow(since=cursor)``.
+
+        Args:
+            id: the name of the run, one or more tokens of a channel's name.
+            source: an async generator function, which is called only where the run begins.
+            on_disconnect: what happens when nobody follows it any more: ``cancel``, ``detach`` (cancel it in ``ttl``
+                seconds) or ``continue``.
+            ttl: seconds for which a detached run goes on.
+            owner: whose it is; nobody else can join.
+
+        Raises:
+            HTTPError: 403, it belongs to somebody else.
+            ChannelError: the engine does not answer.
+        """
+        check_channel(id)
+        run = Run(
+            self._running(),
+            id,
+            subscribe=self.subscribe,
+            on_disconnect=on_disconnect_of(on_disconnect),
+            ttl=ttl,
+            owner=owner,
+        )
+        await run.begin(source)
+        return run
 
 
 def check_patterns(channels: Iterable[str]) -> tuple[str, ...]:

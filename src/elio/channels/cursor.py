@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -80,6 +81,7 @@ def read_cursor(text: str) -> Cursor | None:
     return Cursor(positions, is_whole)
 
 
+@lru_cache(1024)
 def _quote(name: str) -> str:
     if name.isascii() and name.replace(".", "").isalnum():
         return name

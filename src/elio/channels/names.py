@@ -8,6 +8,7 @@ first token begins with ``$`` belong to the library; a wildcard in the first pla
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from ..errors import InvalidChannel
@@ -21,6 +22,7 @@ MAX_NAME_SIZE: Final = 200
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\s\ud800-\udfff*>]")
 
 
+@lru_cache(1024)
 def check_channel(name: str) -> str:
     """Check the name of a channel.
 

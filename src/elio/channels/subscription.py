@@ -124,7 +124,7 @@ class Subscription(Generic[_Item]):
 
         Raises:
             SubscriptionClosed: the subscription or the channels were closed.
-            SlowConsumer: the policy is ``close``, and too little was received.
+            SlowSubscriber: the policy is ``close``, and too little was received.
             ChannelError: the engine does not answer; it can be tried again.
             ConcurrencyError: another task is receiving from this subscription.
         """

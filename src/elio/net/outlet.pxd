@@ -17,6 +17,7 @@ cdef class Outlet:
     cdef public Runtime _runtime
     cdef public object _writers
     cdef public object cause
+    cdef public object watcher
     cdef public unsigned long long _turn
     cdef public Py_ssize_t _streak
     cdef public long long _written
@@ -44,3 +45,4 @@ cdef class Outlet:
     cpdef _wake_writers(self)
     cpdef pause_writing(self)
     cpdef resume_writing(self)
+    cpdef _stop_watching(self)

@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ..causes import Cause, SlowConsumer, cause_of_loss
 from .ready import READY, YIELD, Later
 from .runtime import Runtime
 from .stream import Stream
 
-__all__ = ["Outlet", "Sink"]
+__all__ = ["Outlet", "Sink", "Watcher"]
 
 _STREAK: Final = 64
 """Sends (each 4 KiB counts as one more) after which a task that only sends lets the loop turn."""
@@ -38,11 +38,28 @@ class Sink:
         raise NotImplementedError
 
 
+class Watcher(Protocol):
+    """Who sends to an outlet without waiting for it, and has to know how it fares."""
+
+    def paused(self) -> None:
+        """The peer takes too little."""
+        ...
+
+    def resumed(self) -> None:
+        """The peer has taken enough."""
+        ...
+
+    def lost(self) -> None:
+        """Nothing can be sent any more."""
+        ...
+
+
 class Outlet:
     """Base of what sends over a stream. Subclasses say what is waiting (:meth:`_take_output`).
 
     Attributes:
         cause: why the connection ends or has ended, see :mod:`elio.causes`; None while nothing speaks for an end.
+        watcher: who is told, if anybody is.
     """
 
     __slots__ = (
@@ -60,6 +77,7 @@ class Outlet:
         "_writers",
         "_written",
         "cause",
+        "watcher",
     )
 
     def __init__(self, stream: Stream, runtime: Runtime) -> None:
@@ -77,6 +95,7 @@ class Outlet:
         self._written = 0
         self._opened_at = monotonic()
         self.cause: Cause | None = None
+        self.watcher: Watcher | None = None
 
     @property
     def age(self) -> float:
@@ -87,6 +106,11 @@ class Outlet:
     def unsent(self) -> int:
         """Bytes that wait for the peer to take them."""
         return self._stream.get_write_buffer_size()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether less than the high-water mark waits for the peer."""
+        return not self._paused
 
     # -- the cause of the end ------------------------------------------------------------------------------------------
 
@@ -217,8 +241,18 @@ class Outlet:
         self._paused = True
         self._stalled_since = self._runtime.timer.now()
         self._stall_mark = self._written - self._stream.get_write_buffer_size()
+        if self.watcher is not None:
+            self.watcher.paused()
 
     def resume_writing(self) -> None:
         """The peer has taken enough."""
         self._paused = False
         self._wake_writers()
+        if self.watcher is not None:
+            self.watcher.resumed()
+
+    def _stop_watching(self) -> None:
+        """Nothing can be sent any more."""
+        watcher, self.watcher = self.watcher, None
+        if watcher is not None:
+            watcher.lost()

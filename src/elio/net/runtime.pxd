@@ -16,6 +16,7 @@ cdef class Runtime:
     cdef readonly object timer
     cdef readonly object departure
     cdef readonly Traffic traffic
+    cdef readonly object channels
     cdef readonly unsigned long long turn
     cdef readonly double turn_time
     cdef object _batches

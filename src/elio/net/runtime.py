@@ -4,15 +4,15 @@ whether the end is near."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, TypedDict, Unpack
 
 from ..histogram import Histogram
 from ..limits import Limits
 from .ready import Wakeup
 from .timer import CoarseTimer
 
-__all__ = ["Batches", "Departure", "Flushable", "Runtime", "Traffic"]
+__all__ = ["Batches", "Departure", "Flushable", "JoinOptions", "Membership", "Runtime", "Traffic"]
 
 _ROUND_TRIPS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _FIRST_EVENTS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -31,6 +31,29 @@ class Flushable(Protocol):
 
     def flush(self) -> None:
         """Write what was held back."""
+        ...
+
+
+class JoinOptions(TypedDict, total=False):
+    """How a connection joins a channel: see :meth:`elio.Channels.join`."""
+
+    since: str | None
+    backlog: int
+    policy: str
+    encode: Callable[[Any], Any] | None
+    presence: Mapping[str, Any] | None
+    member: str | None
+
+
+class Membership(Protocol):
+    """Channels, as far as a connection joins them: :class:`elio.Channels`."""
+
+    async def join(self, connection: Any, channel: str, **options: Unpack[JoinOptions]) -> str:
+        """From now on the connection is sent what is published."""
+        ...
+
+    async def leave(self, connection: Any, channel: str) -> None:
+        """Undo :meth:`join`."""
         ...
 
 
@@ -111,6 +134,7 @@ class Runtime:
         "_batches",
         "_held",
         "_scheduled",
+        "channels",
         "departure",
         "limits",
         "loop",
@@ -129,12 +153,14 @@ class Runtime:
         batches: Batches | None = None,
         departure: Departure | None = None,
         traffic: Traffic | None = None,
+        channels: Membership | None = None,
     ) -> None:
         self.loop = loop
         self.limits = limits
         self.timer = CoarseTimer(loop) if timer is None else timer
         self.departure = Departure() if departure is None else departure
         self.traffic = Traffic() if traffic is None else traffic
+        self.channels = channels
         self.turn = 1
         self.turn_time = self.timer.now()
         self._batches = batches
@@ -150,6 +176,7 @@ class Runtime:
             batches=self._batches,
             departure=self.departure,
             traffic=self.traffic,
+            channels=self.channels,
         )
 
     def begin_turn(self) -> int:

@@ -90,7 +90,19 @@ class Line(Protocol):
 class Exchange:
     """A request, the task that answers it, and what it may become (an :class:`elio.server.upgrade.Carrier`)."""
 
-    __slots__ = ("_context", "_line", "_started", "_task", "body", "events", "has_begun", "request", "websocket")
+    __slots__ = (
+        "_context",
+        "_is_over",
+        "_line",
+        "_standing",
+        "_started",
+        "_task",
+        "body",
+        "events",
+        "has_begun",
+        "request",
+        "websocket",
+    )
 
     def __init__(self, line: Line, head: RequestHead) -> None:
         self._line = line
@@ -105,6 +117,8 @@ class Exchange:
         self.events: EventStream | None = None
         self.websocket: WebSocket | None = None
         self._task: asyncio.Task[None] | None = None
+        self._standing: Run | None = None
+        self._is_over = False
         self.has_begun = False
 
     @property
@@ -115,7 +129,9 @@ class Exchange:
     def begin(self) -> None:
         """Answer the request; it may have been answered when this returns."""
         self.has_begun = True
-        self._task = start_task(self._serve(), self._line.runtime.loop)
+        task = start_task(self._serve(), self._line.runtime.loop)
+        if self._standing is None:
+            self._task = task
 
     @property
     def _running(self) -> asyncio.Task[Any]:
@@ -126,8 +142,11 @@ class Exchange:
         return task
 
     def cancel(self, message: str) -> None:
-        """Cancel the task that answers."""
-        if self.has_begun and not self.is_done:
+        """Cancel the task that answers, or end what goes on without one."""
+        standing, self._standing = self._standing, None
+        if standing is not None:
+            self._over(standing)
+        elif self.has_begun and not self._is_over and not self.is_done:
             self._running.cancel(message)
 
     @property
@@ -197,13 +216,17 @@ class Exchange:
             except Exception as error:
                 end = run.failed(error)
             else:
+                if run.stays:
+                    self._standing, self._task = run, None
+                    return
                 end = run.returned()
             await end
         except asyncio.CancelledError:
             run.cancelled()
             raise
         finally:
-            self._over(run)
+            if self._standing is None:
+                self._over(run)
 
     async def _answer(self) -> Run | None:
         """Call the application and send its response. Returns what is to be run if it is none of the ordinary ones."""
@@ -231,6 +254,7 @@ class Exchange:
 
     def _over(self, run: Run) -> None:
         """The handler of a WebSocket or an event stream has ended."""
+        self._is_over = True
         self.request.forget_identity()
         if isinstance(run, WebSocketRun):
             self._context.forget(run.ws)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from ..channels.channels import Channels
 from ..errors import ConfigurationError
 from ..event_stream import EventStream
 from ..limits import UNSET
@@ -23,6 +24,7 @@ from ..response import Response
 from ..routing import WEBSOCKET, Kind, RouteTable, join_prefix
 from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions
+from .channel_stream import ChannelFeed, ChannelName
 from .context import ErrorHandler
 from .cors import Handler, Middleware, cors
 from .dispatch import Dispatcher, around, as_handler
@@ -56,15 +58,24 @@ class _Guarded(NamedTuple):
 
 
 class Router:
-    """Routes, middleware and mounted routers of one program or of a part of it."""
+    """Routes, middleware and mounted routers of one program or of a part of it.
 
-    def __init__(self) -> None:
+    Args:
+        channels: those of the server: it starts and closes them, and asks them whether it is ready. Those of mounted
+            routers do not count.
+
+    Attributes:
+        channels: the same.
+    """
+
+    def __init__(self, *, channels: Channels | None = None) -> None:
+        self.channels = channels
         self._table: RouteTable[_Guarded] = RouteTable()
         self._authenticate: Authenticate | None = UNSET
         self._middleware: list[Middleware] = []
         self._mounted: list[tuple[str, Router]] = []
-        self._checks: dict[str, Check] = {}
         self._observers = Observers()
+        self._checks: dict[str, Check] = {} if channels is None else {"channels": lambda: channels.is_healthy}
         self._not_found: Handler | None = None
         self._on_error: ErrorHandler | None = None
 
@@ -277,6 +288,9 @@ class Router:
         pattern: str,
         *,
         methods: str | Iterable[str] = "GET",
+        channel: ChannelName | None = None,
+        backlog: int = 0,
+        policy: str = "block",
         auth: Authenticate | None = UNSET,
         keep_alive_interval: float | None = UNSET,
         commit_delay: float | None = UNSET,
@@ -284,9 +298,16 @@ class Router:
     ) -> Callable[[EventHandler], EventHandler]:
         """Register the handler of an event stream. The body of a POST is read before it is called.
 
+        With a ``channel`` the stream sends what is published there, for as long as its reader stays, and needs no
+        handler: ``router.sse("/news/:topic", channel="news.{topic}")``. One that is registered all the same has its say
+        before the stream begins. Ids of events are cursors, so a reader that reconnects gets what it has missed.
+
         Args:
             pattern: see :mod:`elio.routing`.
             methods: one method or several.
+            channel: the name of a channel or a pattern, with parameters of the route, or a function of the request.
+            backlog: messages of the channel that a new reader gets first.
+            policy: what happens when a reader takes too little; see :meth:`elio.Channels.subscribe`.
             auth: see :meth:`route`.
             keep_alive_interval: and what follows: this route's value of the bound of that name in
                 :class:`elio.Limits`.
@@ -302,13 +323,23 @@ class Router:
             "write_limit": write_limit,
         }
 
-        def register(handler: EventHandler) -> EventHandler:
-            route = StreamRoute(handler=handler, bounds=_given(bounds))
+        def add(handler: Callable[[EventStream], Awaitable[None]], *, stays: bool = False) -> None:
+            route = StreamRoute(handler=handler, bounds=_given(bounds), stays=stays)
 
             async def stream(request: Request) -> Response:
                 return Streaming(route)
 
             self._table.add(pattern, methods, _Guarded(stream, auth))
+
+        feed = None if channel is None else ChannelFeed(channel, policy, backlog)
+        if feed is not None:
+            add(feed, stays=True)
+
+        def register(handler: EventHandler) -> EventHandler:
+            if feed is None:
+                add(handler)
+            else:
+                feed.before = handler
             return handler
 
         return register

@@ -105,6 +105,7 @@ class Server:
         self._app = router.build(self._departure, self._figures)
         self._observers = router.observers
         self._on_error = router.error_handler
+        self._channels = router.channels
         self._addresses = addresses(host=host, port=port, uds=uds, fd=fd)
         self._certificates = None if tls is None else Certificates(tls)
         self._limits = limits or Limits()
@@ -176,10 +177,13 @@ class Server:
         Raises:
             ConfigurationError: the address cannot be used (nothing is open then, and it may be tried again), or the
                 server was started already.
+            ChannelError: the engine of the router's channels cannot be reached; nothing is open then.
         """
         if self._context is not None:
             raise ConfigurationError("the server was started already")
         loop = asyncio.get_running_loop()
+        if self._channels is not None:
+            await self._channels.start()
         try:
             self._open()
             self._reactor = open_reactor(loop)
@@ -193,6 +197,7 @@ class Server:
             self._close_reactor()
             self._context = None
             self._port, self._urls = 0, []
+            await self._close_channels()
             raise
 
     def _open(self) -> None:
@@ -215,7 +220,7 @@ class Server:
             hosts = ("*",)
         return Context(
             self._app,
-            Runtime(loop, self._limits, batches=self._reactor, departure=self._departure),
+            Runtime(loop, self._limits, batches=self._reactor, departure=self._departure, channels=self._channels),
             on_error=self._on_error,
             origins=self._origins,
             allowed_hosts=hosts,
@@ -327,7 +332,12 @@ class Server:
         finally:
             context.runtime.close()
             self._close_reactor()
+            await self._close_channels()
             self._closed.set()
+
+    async def _close_channels(self) -> None:
+        if self._channels is not None:
+            await self._channels.close()
 
     def _close_reactor(self) -> None:
         if self._reactor is not None:

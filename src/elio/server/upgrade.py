@@ -85,6 +85,8 @@ class StreamRoute(_Route):
     """One event-stream route: its handler and its options."""
 
     handler: Callable[[EventStream], Awaitable[None]]
+    stays: bool = False
+    """Whether the stream goes on when the handler has returned."""
 
 
 class Upgrade(Response):
@@ -231,6 +233,11 @@ def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, orig
 class Run(Protocol):
     """One run of the handler of a WebSocket or an event stream, and what its end becomes."""
 
+    @property
+    def stays(self) -> bool:
+        """Whether what was opened goes on without the handler, which has returned."""
+        ...
+
     def start(self) -> Awaitable[None]:
         """Call the handler."""
         ...
@@ -261,6 +268,11 @@ class WebSocketRun:
         self._route = route
         self._context = context
         ws.when_lost(self)
+
+    @property
+    def stays(self) -> bool:
+        """A WebSocket ends with its handler."""
+        return False
 
     def start(self) -> Awaitable[None]:
         """Call the handler."""
@@ -328,6 +340,11 @@ class StreamRun:
         self._headers: Headers | None = response.headers
         self._route = response.route
         self.stream = EventStream(request, self, carrier.stream, response.route.runtime(carrier.runtime))
+
+    @property
+    def stays(self) -> bool:
+        """Whether the stream goes on without the handler."""
+        return self._route.stays and self.stream.is_active
 
     def begin(self, headers: Headers) -> Callable[[bytes], bytes]:
         """Send the head of the response."""

@@ -9,7 +9,7 @@ from elio.channels.delivery.hub import Hub
 from elio.channels.delivery.subscriber import Subscriber
 from elio.channels.engines.memory import MemoryBackend
 from elio.channels.message import Message
-from elio.errors import ChannelError, SlowConsumer, SubscriptionClosed
+from elio.errors import ChannelError, SlowSubscriber, SubscriptionClosed
 from support.deliveries import hub_over, publish
 
 
@@ -105,7 +105,7 @@ async def test_a_slow_one_may_be_sent_away() -> None:
         one, _ = subscriber(hub, Policy.CLOSE, 500)
         await one.open(("a",))
         await publish(hub, "a", *"123")
-        with pytest.raises(SlowConsumer) as caught:
+        with pytest.raises(SlowSubscriber) as caught:
             await one.take()
         assert caught.value.size > 400
         assert one.feed is None

@@ -68,6 +68,7 @@ class Feed:
         positions: what live subscribers have, by channel and, with offset 0, by pattern.
         users: how many subscribers there are.
         is_whole: whether every channel of its patterns is in ``positions``.
+        groups: live subscribers that stand for many, by what they have in common.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class Feed:
         "_live",
         "_progress",
         "closing",
+        "groups",
         "is_whole",
         "opening",
         "patterns",
@@ -88,6 +90,7 @@ class Feed:
         self.positions: dict[str, Position] = {}
         self.users = 0
         self.is_whole = True
+        self.groups: dict[object, Live] = {}
         self.opening: asyncio.Future[None] | None = None
         self.closing: asyncio.TimerHandle | None = None
         self._has_patterns = any(map(is_pattern, patterns))

@@ -73,7 +73,7 @@ class Hub(Receiver):
         if feed is None:
             feed = self._feeds[patterns] = Feed(patterns)
             self._routes.add(feed)
-            feed.opening = self._spawn(self._open(feed))
+            feed.opening = self.spawn(self._open(feed))
         feed.users += 1
         if feed.closing is not None:
             feed.closing.cancel()
@@ -85,6 +85,10 @@ class Hub(Receiver):
             self.release(feed)
             raise
         return feed
+
+    def retain(self, feed: Feed) -> None:
+        """One subscriber more of a feed that is in use; to be given back as after :meth:`acquire`."""
+        feed.users += 1
 
     def release(self, feed: Feed) -> None:
         """A subscriber has gone."""
@@ -147,7 +151,7 @@ class Hub(Receiver):
             listening = self._listening[pattern]
             listening.feeds -= 1
             if not listening.feeds:
-                self._spawn(self._stop(pattern, listening))
+                self.spawn(self._stop(pattern, listening))
         for channel in feed.positions:
             if not self._routes.of(channel):
                 self._drop(channel)
@@ -163,7 +167,8 @@ class Hub(Receiver):
             if not listening.feeds and self._listening.get(pattern) is listening:
                 del self._listening[pattern]
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something in a task that ends with the hub at the latest."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

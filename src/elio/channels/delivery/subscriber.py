@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ...errors import ChannelError, SlowConsumer, SubscriptionClosed
+from ...errors import ChannelError, SlowSubscriber, SubscriptionClosed
 from ..backend import Position
 from ..backlog import Backlog, Policy
 from ..cursor import read_cursor
@@ -100,6 +100,12 @@ class Subscriber:
         else:
             feed.admit(self)
 
+    def attach(self, feed: Feed) -> None:
+        """Subscribe to a feed that is in use, from now on."""
+        self._hub.retain(feed)
+        self._feed = feed
+        feed.admit(self)
+
     def go_to(self, cursor: str) -> None:
         """Drop what waits and go on from a cursor."""
         if self._feed is None:
@@ -148,7 +154,7 @@ class Subscriber:
             if self._policy is Policy.CLOSE:
                 size = self._backlog.size + len(message.data)
                 self._backlog.clear()
-                self._end_with(SlowConsumer(size=size, limit=self._limit))
+                self._end_with(SlowSubscriber(size=size, limit=self._limit))
                 return
             self._fall_behind(message)
         self._wake()

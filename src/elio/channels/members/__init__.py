@@ -1,0 +1,1 @@
+"""Connections as subscribers, and who is present."""

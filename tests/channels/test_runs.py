@@ -1,0 +1,132 @@
+"""Durable runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from elio.channels.channels import Channels
+from elio.channels.runs import Run
+from elio.errors import ChannelError, ConfigurationError, HTTPError
+
+
+class Source:
+    """A generator of words that goes on when it is told to."""
+
+    def __init__(self, count: int = 5) -> None:
+        self.count = count
+        self.calls = 0
+        self.go_on = asyncio.Semaphore(0)
+        self.cancelled = asyncio.Event()
+
+    async def __call__(self) -> AsyncIterator[str]:
+        self.calls += 1
+        try:
+            for number in range(self.count):
+                await self.go_on.acquire()
+                yield str(number)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    def give(self, count: int) -> None:
+        for _ in range(count):
+            self.go_on.release()
+
+
+@pytest.fixture
+async def channels() -> AsyncIterator[Channels]:
+    async with Channels() as channels:
+        yield channels
+
+
+async def take(parts: Any, count: int) -> list[Any]:
+    async with asyncio.timeout(30):
+        return [await anext(parts) for _ in range(count)]
+
+
+def data(parts: list[Any]) -> list[str]:
+    return [part.data for part in parts]
+
+
+async def rest(run: Run, since: str | None = None) -> list[str]:
+    async with asyncio.timeout(30):
+        return [str(part.data) async for part in run.follow(since)]  # type: ignore[union-attr]
+
+
+async def test_a_reader_that_comes_back_gets_the_rest_and_a_late_one_everything(channels: Channels) -> None:
+    source = Source()
+    run = await channels.run("r", source)
+    async with contextlib.aclosing(run.follow()) as parts:
+        source.give(2)
+        seen = await take(parts, 2)
+    assert data(seen) == ["0", "1"]
+    source.give(3)
+    again = await channels.run("r", source)
+    assert await rest(again, seen[0].id) == ["1", "2", "3", "4"]
+    assert await rest(again) == ["0", "1", "2", "3", "4"]
+    assert source.calls == 1
+
+
+async def test_cancel_reaches_the_generator_when_the_last_follower_has_gone(channels: Channels) -> None:
+    source = Source()
+    run = await channels.run("r", source, on_disconnect="cancel")
+    async with contextlib.aclosing(run.follow()) as one:
+        async with contextlib.aclosing(run.follow()) as two:
+            source.give(1)
+            await take(one, 1)
+            await take(two, 1)
+        source.give(1)
+        assert data(await take(one, 1)) == ["1"]
+    async with asyncio.timeout(30):
+        await source.cancelled.wait()
+    with pytest.raises(ChannelError, match="cancelled"):
+        await rest(run)
+
+
+async def test_a_detached_run_ends_later_and_a_continued_one_goes_on(channels: Channels) -> None:
+    for name, options in (("d", {"on_disconnect": "detach", "ttl": 0.05}), ("c", {"on_disconnect": "continue"})):
+        source = Source(2)
+        run = await channels.run(name, source, **options)  # type: ignore[arg-type]
+        async with contextlib.aclosing(run.follow()) as parts:
+            source.give(1)
+            await take(parts, 1)
+        if name == "d":
+            async with asyncio.timeout(30):
+                await source.cancelled.wait()
+        else:
+            source.give(1)
+            assert await rest(run) == ["0", "1"]
+
+
+async def test_another_owner_is_refused(channels: Channels) -> None:
+    source = Source(1)
+    source.give(1)
+    run = await channels.run("r", source, owner="ann")
+    assert await rest(run) == ["0"]
+    for owner in ("bob", None):
+        with pytest.raises(HTTPError) as caught:
+            await channels.run("r", source, owner=owner)
+        assert caught.value.status == 403
+    assert await rest(await channels.run("r", source, owner="ann")) == ["0"]
+
+
+async def test_a_generator_that_fails_is_told(channels: Channels, caplog: pytest.LogCaptureFixture) -> None:
+    async def failing() -> AsyncIterator[str]:
+        yield "a"
+        raise ValueError("broken")
+
+    run = await channels.run("r", failing)
+    with pytest.raises(ChannelError, match="ValueError"):
+        await rest(run)
+    assert "broken" in caplog.text
+
+
+async def test_what_nobody_knows_is_refused(channels: Channels) -> None:
+    with pytest.raises(ConfigurationError, match="cancel"):
+        await channels.run("r", Source(), on_disconnect="ignore")
+    assert repr(await channels.run("r", Source())) == "<Run r>"
