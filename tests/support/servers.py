@@ -85,6 +85,8 @@ class Served:
     def pause(self) -> None:
         """It answers no more, but its connections stay."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """It goes on."""

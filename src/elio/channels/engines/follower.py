@@ -241,7 +241,7 @@ class Follower:
             self._held.pop(channel, None)
         finally:
             self._recoveries.pop(channel, None)
-        self._let_go(channel)
+            self._let_go(channel)
 
     async def _fetch_some(self, channel: str) -> bool:
         """Read a piece of history.
@@ -282,6 +282,7 @@ class Follower:
         """Stop whatever is under way."""
         tasks = list(self._recoveries.values())
         self._recoveries.clear()
+        self._held.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -195,9 +195,9 @@ class Wire:
     async def last(self, stream: str, subject: str) -> Message | None:
         """The newest message of a subject, with its place in its headers."""
         answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}")
-        if answer.status == b"503":
-            raise EngineLost("JetStream does not answer")
-        return None if answer.status == b"404" else answer
+        if answer.status not in (b"", b"404"):
+            raise EngineLost(f"JetStream does not answer: status {answer.status.decode(errors='replace')}")
+        return None if answer.status else answer
 
     async def read(self, subject: str, request: Mapping[str, object], count: int) -> list[Message]:
         """Ask for several messages at once.
@@ -258,7 +258,10 @@ class Wire:
 def _checked(answer: Message) -> dict[str, Any]:
     if answer.status:
         raise EngineLost("JetStream does not answer")
-    said: dict[str, Any] = json.loads(answer.data)
+    try:
+        said: dict[str, Any] = json.loads(answer.data)
+    except ValueError:
+        raise EngineError(f"not an answer of JetStream: {answer.data[:100]!r}") from None
     error = said.get("error")
     if error is None:
         return said
