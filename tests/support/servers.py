@@ -111,7 +111,7 @@ class RedisServer(Served):
     """A Redis.
 
     Args:
-        keeps: whether it keeps what it was told over a restart: an append-only file, which a kill does not harm.
+        keeps: whether it keeps what it was told over a restart: an append-only file that is synced before it answers.
         options: more of its options.
     """
 
@@ -133,7 +133,7 @@ class RedisServer(Served):
         return str(self.folder / "socket")
 
     def arguments(self) -> list[str]:
-        keeping = ["--appendonly", "yes", "--appendfsync", "everysec"] if self._keeps else ["--appendonly", "no"]
+        keeping = ["--appendonly", "yes", "--appendfsync", "always"] if self._keeps else ["--appendonly", "no"]
         return [
             *("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket),
             *("--dir", str(self.folder), "--save", "", *keeping, *self._options),
