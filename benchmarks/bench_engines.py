@@ -2,8 +2,8 @@
 
     python benchmarks/bench_engines.py [--engines redis,nats,local] [--peers broadcaster,litestar,socketio]
 
-The publisher and the worker are processes of their own, and so is the engine; all on this machine. Peers run on the same
-Redis where they are installed (`pip install broadcaster[redis] litestar[redis] python-socketio redis`); none of them
+The publisher and the worker are processes of their own, and so is the engine; all on this machine. Peers run on the
+same Redis where they are installed (`pip install broadcaster[redis] litestar python-socketio redis`); none of them
 knows of positions, history that can be resumed, or gaps.
 """
 
@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support.servers import NatsServer, RedisServer
+from support.servers import NatsServer, RedisServer  # noqa: E402
 
 CHANNEL = "bench"
 IN_FLIGHT = 500
@@ -250,8 +250,12 @@ def run(name: str, count: int) -> None:
     else:
         with tempfile.TemporaryDirectory() as folder:
             process = subprocess.Popen(
-                [sys.executable, "-c", f"import asyncio, runpy; m = runpy.run_path({__file__!r}); "
-                 f"asyncio.run(m['hub']({folder + '/hub'!r}))"],
+                [
+                    sys.executable,
+                    "-c",
+                    f"import asyncio, runpy; m = runpy.run_path({__file__!r}); "
+                    f"asyncio.run(m['hub']({folder + '/hub'!r}))",
+                ],
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from urllib.parse import unquote
 
-from elio import Event, EventStream, Request, Router, Server, WebSocket
+from elio import Event, EventStream, Router, Server, WebSocket
 from elio.channels.channels import Channels
 from elio.channels.message import Gap
 
@@ -37,9 +36,8 @@ async def serve(url: str, port: int, history: int) -> None:
                 await stream.send(Event(text, type=kind, id=cursor))
 
     @router.websocket("/ws")
-    async def ws(ws: WebSocket, request: Request) -> None:
-        since = unquote(request.query.get("since") or "")
-        async with channels.subscribe(PATTERN, since=since or None) as subscription:
+    async def ws(ws: WebSocket) -> None:
+        async with channels.subscribe(PATTERN, since=ws.request.query.get("since") or None) as subscription:
             await ws.send("ready  ")
             async for item in subscription:
                 await ws.send(" ".join(text_of(item)))

@@ -313,7 +313,15 @@ class ChannelError(ElioError):
 
 
 class EngineError(ChannelError):
-    """The engine of channels refused something. What it said is the text."""
+    """The engine of channels refused something. What it said is the text.
+
+    Attributes:
+        code: the engine's own number of that; 0 if it has none.
+    """
+
+    def __init__(self, message: str, *, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class EngineLost(EngineError):

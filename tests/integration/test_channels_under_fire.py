@@ -12,7 +12,20 @@ from support.processes import run
 
 @pytest.mark.parametrize("engine", ["redis", "nats"])
 async def test_nothing_is_lost_in_silence(engine: str) -> None:
-    options = ("--publishes", "600", "--clients", "12", "--kills", "3", "--restarts", "1", "--lag", "300")
+    options = (
+        "--publishes",
+        "300",
+        "--clients",
+        "10",
+        "--kills",
+        "2",
+        "--nodes",
+        "2",
+        "--restarts",
+        "1",
+        "--lag",
+        "200",
+    )
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     command = (sys.executable, "-m", "benchmarks.soak.channels", "--engine", engine, *options)
     finished = await run(*command, environment=environment)

@@ -14,9 +14,6 @@ from elio.errors import ChannelError, PublishError
 from support.backends import Node, Recorder
 from support.servers import Served
 
-NOTICED = 3.0
-"""Seconds within which a loss must be noticed."""
-
 
 class FaultContract:
     """One server for each test, which it may harm.
@@ -103,14 +100,12 @@ class FaultContract:
         async with self.connect(timeout=1.0) as one, self.connect(on_outage="wait", timeout=1.0) as two:
             await one.backend.listen("a")
             self.server.pause()
-            started = asyncio.get_running_loop().time()
             try:
                 waiting = asyncio.create_task(two.backend.publish("a", b"1"))
                 with pytest.raises(PublishError) as caught:
                     await one.backend.publish("a", b"0")
                 assert caught.value.is_unknown
                 await one.recorder.until(lambda: False in one.recorder.healthy)
-                assert asyncio.get_running_loop().time() - started < 2 * NOTICED
             finally:
                 self.server.resume()
             await waiting

@@ -85,6 +85,8 @@ class Served:
     def pause(self) -> None:
         """It answers no more, but its connections stay."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """It goes on."""
@@ -109,7 +111,7 @@ class RedisServer(Served):
     """A Redis.
 
     Args:
-        keeps: whether it keeps what it was told over a restart: an append-only file, which a kill does not harm.
+        keeps: whether it keeps what it was told over a restart: an append-only file that is synced before it answers.
         options: more of its options.
     """
 
@@ -131,7 +133,7 @@ class RedisServer(Served):
         return str(self.folder / "socket")
 
     def arguments(self) -> list[str]:
-        keeping = ["--appendonly", "yes", "--appendfsync", "everysec"] if self._keeps else ["--appendonly", "no"]
+        keeping = ["--appendonly", "yes", "--appendfsync", "always"] if self._keeps else ["--appendonly", "no"]
         return [
             *("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket),
             *("--dir", str(self.folder), "--save", "", *keeping, *self._options),

@@ -50,7 +50,7 @@ class Engine:
 
     async def settle(self) -> None:
         while self.follower._recoveries:
-            await asyncio.sleep(0)
+            await asyncio.gather(*self.follower._recoveries.values())
 
     # -- what a follower asks --
 

@@ -160,7 +160,8 @@ class Follower:
             elif name not in self._continuity:
                 self._continuity.start(name, position)
         self._let_go_of(pattern)
-        return found
+        # Where unknown channels begin is known here alone: to the receiver, they begin at the beginning.
+        return {name: Position(at.epoch, 0) if is_pattern(name) else at for name, at in found.items()}
 
     def _let_go_of(self, pattern: str) -> None:
         for channel in list(self._held):
@@ -213,7 +214,7 @@ class Follower:
             return
         now = found.pop(pattern)
         if start is not None and start.epoch != now.epoch:
-            self._receiver.gap(pattern, GapReason.EPOCH, None, now)
+            self._receiver.gap(pattern, GapReason.EPOCH, None, Position(now.epoch, 0))
         self._patterns[pattern] = now
         for channel in found:
             if channel not in self._continuity:
@@ -240,7 +241,7 @@ class Follower:
             self._held.pop(channel, None)
         finally:
             self._recoveries.pop(channel, None)
-        self._let_go(channel)
+            self._let_go(channel)
 
     async def _fetch_some(self, channel: str) -> bool:
         """Read a piece of history.
@@ -281,6 +282,7 @@ class Follower:
         """Stop whatever is under way."""
         tasks = list(self._recoveries.values())
         self._recoveries.clear()
+        self._held.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

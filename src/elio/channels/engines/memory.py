@@ -110,12 +110,15 @@ class MemoryBackend:
     def _log(self, channel: str) -> Log:
         log = self._logs.get(channel)
         if log is None:
-            log = self._logs[channel] = Log(channel, self.position(channel))
+            log = self._logs[channel] = Log(channel, self._position(channel))
             self._offsets.pop(channel, None)
         return log
 
     def position(self, channel: str) -> Position:
         """Where a channel is."""
+        return self._position(channel)
+
+    def _position(self, channel: str) -> Position:
         log = self._logs.get(channel)
         if log is not None:
             return log.position
@@ -131,10 +134,10 @@ class MemoryBackend:
         """Give records of these channels to the receiver from now on."""
         self._patterns[pattern] = None
         if not is_pattern(pattern):
-            return {pattern: self.position(pattern)}
+            return {pattern: self._position(pattern)}
         if pattern not in self._wildcards:
             self._wildcards.append(pattern)
-        found = {name: self.position(name) for name in (*self._logs, *self._offsets) if matches(pattern, name)}
+        found = {name: self._position(name) for name in (*self._logs, *self._offsets) if matches(pattern, name)}
         return {**found, pattern: Position(self._epoch, 0)}
 
     async def stop_listening(self, pattern: str) -> None:
@@ -145,7 +148,7 @@ class MemoryBackend:
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Read what is kept."""
-        log = self._logs.get(channel) or Log(channel, self.position(channel))
+        log = self._logs.get(channel) or Log(channel, self._position(channel))
         now = asyncio.get_running_loop().time()
         before = log.size
         log.trim(count=self._history, size=self._max_channel_size, since=now - self._ttl)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
@@ -11,6 +12,8 @@ from ...errors import ChannelError
 from ..backend import Receiver
 
 __all__ = ["Watch"]
+
+logger = logging.getLogger("elio.channels")
 
 _INTERVAL: Final = 1.0
 _TIMEOUT: Final = 1.5
@@ -70,6 +73,10 @@ class Watch:
                 self.tell(False, f"no answer within {_TIMEOUT:g} seconds")
             except ChannelError as error:
                 self.tell(False, str(error))
+            except Exception as error:
+                # A mistake of ours must not end the watch: nothing else finds what a deaf link misses.
+                logger.exception("positions of channels cannot be checked")
+                self.tell(False, repr(error))
             else:
                 self.tell(True, "")
             self._afterwards()

@@ -72,9 +72,7 @@ async def test_requests_of_one_turn_are_one_write_and_answers_find_their_way() -
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     first, second = (line.split(b" ")[2] for line in pipe.written.split(b"\r\n") if line[:4] in (b"PUB ", b"HPUB"))
-    assert pipe.written == (
-        b"PUB a %b 1\r\nx\r\nHPUB b %b 18 18\r\nNATS/1.0\r\nK: v\r\n\r\n\r\n" % (first, second)
-    )
+    assert pipe.written == (b"PUB a %b 1\r\nx\r\nHPUB b %b 18 18\r\nNATS/1.0\r\nK: v\r\n\r\n\r\n" % (first, second))
     one.cancel()
     connection.data_received(b"MSG %b 0 3\r\ntwo\r\nMSG %b 0 3\r\none\r\n" % (second, first))
     assert (await two).data == b"two"

@@ -49,9 +49,7 @@ async def peers(nats_server: NatsServer) -> AsyncIterator[list[Peer]]:
 
 async def test_nodes_that_write_at_once_all_succeed(peers: list[Peer]) -> None:
     leases = [Lease("room", f"m{number}", "1", "{}") for number in range(12)]
-    await asyncio.gather(
-        *(peers[number % 3].leases.hold([lease], 60.0) for number, lease in enumerate(leases))
-    )
+    await asyncio.gather(*(peers[number % 3].leases.hold([lease], 60.0) for number, lease in enumerate(leases)))
     assert set(await peers[0].leases.members("room")) == {lease.member for lease in leases}
     assert sorted(await peers[1].notices()) == sorted(("join", lease.member) for lease in leases)
 

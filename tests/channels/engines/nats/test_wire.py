@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from elio.channels.engines.nats.connection import Message
-from elio.channels.engines.nats.wire import Server, Wire, WrongSequence, parse_servers
+from elio.channels.engines.nats.wire import WRONG_SEQUENCE, Server, Wire, parse_servers
 from elio.errors import EngineError, EngineLost, InvalidURL
 from support.servers import NatsServer
 
@@ -39,9 +39,7 @@ def test_what_the_server_is_told_of_credentials() -> None:
 
 
 def wire_to(url: str) -> Wire:
-    return Wire(
-        url, timeout=5.0, tls=None, on_up=lambda: None, on_down=lambda why: None, on_settled=lambda: None
-    )
+    return Wire(url, timeout=5.0, tls=None, on_up=lambda: None, on_down=lambda why: None, on_settled=lambda: None)
 
 
 @pytest.fixture
@@ -61,8 +59,9 @@ async def test_publishing_and_the_newest_of_a_subject(wire: Wire) -> None:
     newest = await wire.last("WIRE", "wire.a")
     assert newest is not None
     assert (newest.data, newest.header(b"Nats-Sequence")) == (b"2", b"2")
-    with pytest.raises(WrongSequence):
+    with pytest.raises(EngineError) as raised:
         await wire.publish("wire.a", b"3", b"Nats-Expected-Last-Subject-Sequence: 1\r\n")
+    assert raised.value.code == WRONG_SEQUENCE
     with pytest.raises(EngineError, match="stream not found"):
         await wire.call("STREAM.INFO.NONE")
     with pytest.raises(EngineLost):

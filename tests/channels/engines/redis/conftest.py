@@ -12,7 +12,7 @@ from support.servers import RedisServer
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A Redis that nobody harms."""
-    with RedisServer() as server:
+    with RedisServer(keeps=False) as server:
         yield server
 
 

@@ -10,7 +10,7 @@ import pytest
 from elio.channels.backend import GapReason
 from elio.channels.engines.redis.backend import RedisBackend
 from support.backends import BackendContract, Recorder, SharedContract
-from support.faults import NOTICED, FaultContract
+from support.faults import FaultContract
 from support.servers import RedisServer
 
 
@@ -45,12 +45,10 @@ async def test_a_deaf_link_is_noticed_and_made_up_for(own_redis: RedisServer) ->
         await two.publish("a", b"1")
         await recorder.receives("a", b"1")
         assert own_redis.say("CLIENT", "KILL", "TYPE", "pubsub").startswith(b":")
-        started = asyncio.get_running_loop().time()
         await two.publish("a", b"2")
         await two.publish("w.new", b"3")
         await recorder.receives("a", b"1", b"2")
         await recorder.receives("w.new", b"3")
-        assert asyncio.get_running_loop().time() - started < NOTICED
         assert recorder.gaps == []
     finally:
         await one.close()

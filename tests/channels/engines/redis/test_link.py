@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -84,8 +84,12 @@ class Cluster:
     async def is_formed(self) -> None:
         async with asyncio.timeout(30.0):
             for server in self.servers:
-                while b"cluster_slots_assigned:16384" not in self.info(server) or b"state:ok" not in self.info(server):
+                while not self.is_complete(server):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
+
+    def is_complete(self, server: RedisServer) -> bool:
+        info = self.info(server)
+        return b"cluster_slots_assigned:16384" in info and b"state:ok" in info
 
     def info(self, server: RedisServer) -> bytes:
         return server.exchange(b"CLUSTER INFO\r\n", b"cluster_stats_messages_received")
@@ -103,10 +107,9 @@ def cluster() -> Iterator[Cluster]:
 
 class TestCluster(BackendContract, SharedContract):
     @pytest.fixture(autouse=True)
-    async def formed(self, cluster: Cluster) -> AsyncIterator[None]:
+    async def formed(self, cluster: Cluster) -> None:
         await cluster.is_formed()
         self.url = cluster.url
-        yield
 
     async def make(self, *, history: int = 1000, ttl: float = 300.0) -> RedisBackend:
         return RedisBackend(self.url, history=history, ttl=ttl)

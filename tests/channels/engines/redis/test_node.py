@@ -24,12 +24,16 @@ def test_info_is_a_mapping() -> None:
 class Said:
     """Answers INFO."""
 
-    def __init__(self, **values: str) -> None:
+    def __init__(self, policy: bytes = b"", **values: str) -> None:
+        self.policy = policy
         self.values = values
         self.why = ""
 
     def execute(self, *command: str) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
+        if command == ("CONFIG", "GET", "appendfsync"):
+            answer.set_result([b"appendfsync", self.policy] if self.policy else [])
+            return answer
         answer.set_result("".join(f"{name}:{value}\r\n" for name, value in self.values.items()).encode())
         return answer
 
@@ -38,16 +42,18 @@ class Said:
 
 
 @pytest.mark.parametrize(
-    ("values", "life"),
+    ("policy", "values", "life"),
     [
-        ({"run_id": "r", "aof_enabled": "1", "master_replid2": "0" * 40}, "kept"),
-        ({"run_id": "r", "aof_enabled": "1", "master_replid2": "a" * 40}, "r"),
-        ({"run_id": "r", "aof_enabled": "0"}, "r"),
-        ({}, "unknown"),
+        (b"always", {"run_id": "r", "aof_enabled": "1", "master_replid2": "0" * 40}, "kept"),
+        (b"always", {"run_id": "r", "aof_enabled": "1", "master_replid2": "a" * 40}, "r"),
+        (b"always", {"run_id": "r", "aof_enabled": "0"}, "r"),
+        (b"everysec", {"run_id": "r", "aof_enabled": "1"}, "r"),
+        (b"", {"run_id": "r", "aof_enabled": "1"}, "r"),
+        (b"", {}, "unknown"),
     ],
 )
-async def test_the_life_of_a_server(values: dict[str, str], life: str) -> None:
-    assert await life_of(Said(**values)) == life  # type: ignore[arg-type]
+async def test_the_life_of_a_server(policy: bytes, values: dict[str, str], life: str) -> None:
+    assert await life_of(Said(policy, **values)) == life  # type: ignore[arg-type]
 
 
 async def test_a_replica_is_left() -> None:

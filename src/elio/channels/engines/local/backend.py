@@ -207,7 +207,8 @@ class _Call(FrameProtocol):
         """Send a request, and wait for its answer."""
         number = next(self._numbers)
         self.send({"id": number, **head}, body)
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[dict[str, Any], bytes]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         try:
             return await answer
         finally:

@@ -286,7 +286,8 @@ class NatsConnection(asyncio.Protocol):
         waits = [answer for _, answer in self._waiting.values()]
         pings = [answer for _, answer in self._pings]
         self._pings.clear()
-        for answer in (*waits, *pings, self._info):
+        everybody: list[asyncio.Future[Any]] = [*waits, *pings, self._info]
+        for answer in everybody:
             if not answer.done():
                 answer.set_exception(EngineLost(self._why, is_unknown=True))
         if not self._info.cancelled():

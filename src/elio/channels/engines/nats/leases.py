@@ -2,8 +2,8 @@
 
 The newest message of ``PREFIX.l.CHANNEL`` has all leases of the channel and the notices that are due, as JSON. It is
 replaced only if nobody else did so meanwhile (``Nats-Expected-Last-Subject-Sequence``); who was too late reads again.
-Notices are published behind that, each with an ID, so that the next one who comes along can do it if the first has died,
-and nobody hears them twice.
+Notices are published behind that, each with an ID, so that the next one who comes along can do it if the first has
+died, and nobody hears them twice.
 
 Ends of leases are times of the nodes' clocks, which should agree to a small part of a lease.
 """
@@ -14,6 +14,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import random
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from ....errors import EngineError
 from ...backend import Lease, presence_channel
 from .connection import Message
 from .stream import Stream
-from .wire import Wire, WrongSequence
+from .wire import WRONG_SEQUENCE, Wire
 
 __all__ = ["NatsLeases"]
 
@@ -75,11 +76,11 @@ class NatsLeases:
         for lease in leases:
             by_channel.setdefault(lease.channel, []).append(lease)
         for channel, held in by_channel.items():
-            await self._change(channel, lambda found, now, held=held: _hold(found, held, now + ttl))
+            await self._change(channel, partial(_hold, leases=held, ttl=ttl))
 
     async def release(self, lease: Lease, linger: float) -> None:
         """End a lease."""
-        await self._change(lease.channel, lambda found, now: _release(found, lease, now + linger))
+        await self._change(lease.channel, partial(_release, lease=lease, linger=linger))
 
     async def members(self, channel: str) -> Mapping[str, str]:
         """Who is present."""
@@ -128,7 +129,9 @@ class NatsLeases:
                 return found, sequence
             try:
                 sequence = await self._put(channel, after, sequence)
-            except WrongSequence:
+            except EngineError as error:
+                if error.code != WRONG_SEQUENCE:
+                    raise
                 await asyncio.sleep(_PAUSE * random())
                 continue
             await self._publish_notices(channel, found)
@@ -176,18 +179,18 @@ def _expire(found: dict[str, Any], now: float) -> None:
             _notify(found, Lease("", member, holder, data).left)
 
 
-def _hold(found: dict[str, Any], leases: Sequence[Lease], end: float) -> None:
+def _hold(found: dict[str, Any], now: float, *, leases: Sequence[Lease], ttl: float) -> None:
     for lease in leases:
         if lease.member not in _members(found):
             _notify(found, lease.joined)
         found["leases"] = [
             *(old for old in found["leases"] if old[:2] != [lease.member, lease.holder]),
-            [lease.member, lease.holder, lease.data, end],
+            [lease.member, lease.holder, lease.data, now + ttl],
         ]
 
 
-def _release(found: dict[str, Any], lease: Lease, end: float) -> None:
+def _release(found: dict[str, Any], now: float, *, lease: Lease, linger: float) -> None:
     for held in found["leases"]:
         if held[:2] == [lease.member, lease.holder]:
-            held[3] = min(held[3], end)
-    _expire(found, time.time())
+            held[3] = min(held[3], now + linger)
+    _expire(found, now)

@@ -88,7 +88,7 @@ class Stream:
         try:
             await self._wire.call(f"STREAM.CREATE.{self.name}", settings)
         except EngineError as error:
-            if str(_IN_USE) not in str(error):
+            if error.code != _IN_USE:
                 raise
             await self._wire.call(f"STREAM.UPDATE.{self.name}", settings)
 

@@ -15,14 +15,11 @@ from ....errors import EngineError, EngineLost, InvalidURL
 from ..line import Line, answer_within
 from .connection import Message, NatsConnection
 
-__all__ = ["Server", "Wire", "WrongSequence", "parse_servers"]
+__all__ = ["WRONG_SEQUENCE", "Server", "Wire", "parse_servers"]
 
 _PORT: Final = 4222
-_WRONG_SEQUENCE: Final = 10071
-
-
-class WrongSequence(EngineError):
-    """Somebody else wrote to the subject meanwhile."""
+WRONG_SEQUENCE: Final = 10071
+"""The code of the error that somebody else wrote to the subject meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +187,17 @@ class Wire:
             The sequence of the message, that of the first one with the same ID.
 
         Raises:
-            WrongSequence: the last message of the subject is not the one that the headers expect.
-            EngineError: the stream does not take it.
+            EngineError: the stream does not take it; with the code ``WRONG_SEQUENCE`` since the last message of the
+                subject is not the one that the headers expect.
         """
         return int(_checked(await self.request(subject, payload, headers))["seq"])
 
     async def last(self, stream: str, subject: str) -> Message | None:
         """The newest message of a subject, with its place in its headers."""
         answer = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}")
-        if answer.status == b"503":
-            raise EngineLost("JetStream does not answer")
-        return None if answer.status == b"404" else answer
+        if answer.status not in (b"", b"404"):
+            raise EngineLost(f"JetStream does not answer: status {answer.status.decode(errors='replace')}")
+        return None if answer.status else answer
 
     async def read(self, subject: str, request: Mapping[str, object], count: int) -> list[Message]:
         """Ask for several messages at once.
@@ -261,13 +258,14 @@ class Wire:
 def _checked(answer: Message) -> dict[str, Any]:
     if answer.status:
         raise EngineLost("JetStream does not answer")
-    said: dict[str, Any] = json.loads(answer.data)
+    try:
+        said: dict[str, Any] = json.loads(answer.data)
+    except ValueError:
+        raise EngineError(f"not an answer of JetStream: {answer.data[:100]!r}") from None
     error = said.get("error")
     if error is None:
         return said
-    text = f"{error.get('description', 'error')} ({error.get('err_code', error.get('code'))})"
-    if error.get("err_code") == _WRONG_SEQUENCE:
-        raise WrongSequence(text)
+    text, code = error.get("description", "error"), error.get("err_code", 0)
     if error.get("code") == 503:
         raise EngineLost(text)
-    raise EngineError(text)
+    raise EngineError(f"{text} ({code})", code=code)

@@ -87,7 +87,7 @@ class RedisLink:
         self._nodes: dict[Address, Node] = {}
         self._by_bucket: dict[int, Node] = {}
         self._is_stale = False
-        # What every script is told behind the life of its server, first the word that epochs of this process begin with.
+        # Behind the life of its server every script is told these; first what epochs of this process begin with.
         verb, is_told_of_all = ("SPUBLISH", "1") if self.is_cluster else ("PUBLISH", "0")
         self._words: tuple[Argument, ...] = (token_hex(5), *constants, verb, is_told_of_all)
         self._keys = [f"{prefix}:{{{bucket}}}:" for bucket in self.buckets]

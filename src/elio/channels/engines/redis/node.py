@@ -2,8 +2,9 @@
 
 The *life* of a server is a word for its memory. As long as a server keeps what it acknowledged, its life stays the
 same, over restarts too; if it may have lost some of it, its next life has another word, and positions of before are
-void. It is taken as keeping if it writes an append-only file and has never taken over from another master. Any other
-one lives from start to start.
+void. It is taken as keeping if it writes an append-only file before it acknowledges (``appendfsync always``) and has
+never taken over from another master. Any other one lives from start to start: with ``everysec`` it puts off writing
+while the disk is busy, and a kill costs what was acknowledged meanwhile.
 """
 
 from __future__ import annotations
@@ -253,8 +254,9 @@ async def life_of(connection: RespConnection) -> str:
         EngineLost: it is no master, or does not answer.
     """
     try:
-        sections = await asyncio.gather(
-            *(connection.execute("INFO", name) for name in ("server", "persistence", "replication"))
+        *sections, synced = await asyncio.gather(
+            *(connection.execute("INFO", name) for name in ("server", "persistence", "replication")),
+            _sync_policy(connection),
         )
     except EngineLost:
         raise
@@ -265,9 +267,21 @@ async def life_of(connection: RespConnection) -> str:
     if replication.get("role", "master") != "master":
         connection.abort("it is a replica now")
         raise EngineLost("it is a replica now")
-    if persistence.get("aof_enabled") == "1" and replication.get("master_replid2", _NEVER) == _NEVER:
+    is_synced = persistence.get("aof_enabled") == "1" and synced == b"always"
+    if is_synced and replication.get("master_replid2", _NEVER) == _NEVER:
         return "kept"
     return server.get("run_id", "unknown")
+
+
+async def _sync_policy(connection: RespConnection) -> bytes:
+    """When the server syncs its append-only file; b"" where it does not say."""
+    try:
+        _, policy = await connection.execute("CONFIG", "GET", "appendfsync")
+    except EngineLost:
+        raise
+    except (EngineError, ValueError):
+        return b""
+    return bytes(policy)
 
 
 async def master_by_sentinels(url: RedisURL, tls: ssl.SSLContext | None) -> Address:

@@ -1,7 +1,7 @@
 """What runs inside Redis: names of keys, and the scripts that read and change them in one step.
 
-Every channel lies in a bucket, all keys of which have one hash tag: there is one bucket on a single server and there are
-many in a cluster, where each is on one node. The notices of who is present on a channel lie in the bucket of that
+Every channel lies in a bucket, all keys of which have one hash tag: there is one bucket on a single server and there
+are many in a cluster, where each is on one node. The notices of who is present on a channel lie in the bucket of that
 channel. With ``B`` for ``PREFIX:{NUMBER}`` of the bucket:
 
 ============  ==========  ========================================================================================
@@ -28,8 +28,8 @@ from typing import Final
 
 __all__ = ["HISTORY", "HOLD", "MATCHING", "MEMBERS", "POSITIONS", "PUBLISH", "RELEASE", "SCRIPTS", "SWEEP", "Script"]
 
-# ARGV 1 to 8 are the same for all: life, a word to begin an epoch with if one must begin, history, ttl, seconds after which a
-# channel may be forgotten, PUBLISH or SPUBLISH, "1" for news on `B:a` as well, and the channel.
+# ARGV 1 to 7 are the same for all: life, a word to begin an epoch with if one must begin, history, ttl, seconds after
+# which a channel may be forgotten, PUBLISH or SPUBLISH, "1" for news on `B:a` as well.
 _COMMON: Final = """
 local B = string.sub(KEYS[1], 1, -3)
 local life, proposed, history, ttl, keep, verb, all = unpack(ARGV, 1, 7)
