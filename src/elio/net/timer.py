@@ -22,7 +22,10 @@ RESOLUTION: Final = 0.05
 _LAG_THRESHOLD: Final = 0.1
 """Seconds of delay from which on the loop counts as blocked."""
 
-_AFTERMATH: Final = 1.0
+_RECOVERY: Final = 0.25
+"""Seconds that a loop gets, once it was blocked, to read what has come meanwhile, before anybody's time is over."""
+
+_AFTERMATH: Final = 0.25
 """Seconds after a loop was blocked in which a peer that leaves is taken to have left for that."""
 
 
@@ -41,7 +44,18 @@ class CoarseTimer:
         lag: seconds that the event loop was late at the last turn of this timer; 0.0 if it was on time.
     """
 
-    __slots__ = ("_aftermath", "_blockage", "_blocked", "_buckets", "_due", "_handle", "_last", "_loop", "lag")
+    __slots__ = (
+        "_aftermath",
+        "_blockage",
+        "_blocked",
+        "_buckets",
+        "_due",
+        "_handle",
+        "_last",
+        "_loop",
+        "_recovering",
+        "lag",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -52,6 +66,7 @@ class CoarseTimer:
         self._last = 0
         self._blockage: LoopBlocked | None = None
         self._aftermath = 0.0
+        self._recovering = False
         self.lag = 0.0
 
     def now(self) -> float:
@@ -109,8 +124,15 @@ class CoarseTimer:
     def _turn(self) -> None:
         self._handle = None
         late = self.now() - self._due
-        self.lag = late if late > _LAG_THRESHOLD else 0.0
-        self._blocked += self.lag
+        lag = late if late > _LAG_THRESHOLD else 0.0
+        self._blocked += lag
+        recovered, self._recovering = self._recovering, False
+        self.lag = self.lag + lag if recovered else lag
+        if lag and not recovered:
+            self._recovering = True
+            self._blocked += _RECOVERY
+            self._handle = self._loop.call_at(self._due + self._blocked, self._turn)
+            return
         self._due = math.inf
         now = self.now()
         self._last = math.floor(now / RESOLUTION)

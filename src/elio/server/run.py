@@ -57,6 +57,7 @@ def run(
     trusted_proxies: Sequence[str] = (),
     proxy_headers: Sequence[str] = PROXY_HEADERS,
     proxy_protocol: bool = False,
+    loop_warning: float | None = 1.0,
     drain: float | None = None,
     grace: float = 10.0,
     workers: int | None = None,
@@ -86,6 +87,7 @@ def run(
         trusted_proxies: see there.
         proxy_headers: see there.
         proxy_protocol: see there.
+        loop_warning: see there.
         drain: seconds over which the ends of connections are spread; see :meth:`elio.Server.drain`.
         grace: seconds that open connections get behind it.
         workers: how many processes; None serves in this one.
@@ -113,6 +115,7 @@ def run(
         trusted_proxies=trusted_proxies,
         proxy_headers=proxy_headers,
         proxy_protocol=proxy_protocol,
+        loop_warning=loop_warning,
     )
     if leash is None and workers is not None:
         run_workers(
