@@ -19,7 +19,7 @@ from types import FrameType
 
 from ..errors import ConfigurationError
 from ..limits import Limits
-from ..net.listen import addresses
+from ..net.listen import Address, addresses
 from ..net.tls import TLS
 from .entry.proxies import PROXY_HEADERS
 from .process.drain import check_seconds
@@ -118,18 +118,24 @@ def run(
         loop_warning=loop_warning,
     )
     if leash is None and workers is not None:
-        run_workers(
-            sys.orig_argv,
-            workers,
-            addresses(host=host, port=port, uds=uds, fd=fd),
-            backlog=(limits or Limits()).backlog,
-            patience=longest_end(drain, grace),
-            is_tls=tls is not None,
-            on_start=_announce,
-        )
+        where = addresses(host=host, port=port, uds=uds, fd=fd)
+        _supervise(workers, where, limits or Limits(), patience=longest_end(drain, grace), is_tls=tls is not None)
         return
     with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announced))
+
+
+def _supervise(workers: int, where: list[Address], limits: Limits, *, patience: float, is_tls: bool) -> None:
+    """Run this program so many times, and look after that."""
+    run_workers(
+        sys.orig_argv,
+        workers,
+        where,
+        backlog=limits.backlog,
+        patience=patience,
+        is_tls=is_tls,
+        on_start=_announce,
+    )
 
 
 def _is_inside_a_loop() -> bool:
