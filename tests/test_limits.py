@@ -17,7 +17,7 @@ from elio.limits import LARGEST, UNSET, Limits, bound, with_bounds
 
 FIELDS = dataclasses.fields(Limits)
 OPTIONAL = {field.name for field in FIELDS if str(field.type).endswith("None")}
-ABOVE_ZERO = {"keep_alive_interval", "max_connections", "max_queue", "ping_interval"}
+ABOVE_ZERO = {"keep_alive_interval", "max_connections", "max_queue", "ping_interval", "unacknowledged_timeout"}
 
 
 def make(name: str, value: Any) -> Limits:

@@ -24,7 +24,9 @@ LARGEST: Final = (1 << 63) - 1
 
 
 # Nothing would ever pass, or something would never stop.
-_ABOVE_ZERO: Final = frozenset({"keep_alive_interval", "max_connections", "max_queue", "ping_interval"})
+_ABOVE_ZERO: Final = frozenset(
+    {"keep_alive_interval", "max_connections", "max_queue", "ping_interval", "unacknowledged_timeout"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

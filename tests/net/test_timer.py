@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from elio.causes import LoopBlocked
 from elio.net.timer import RESOLUTION, CoarseTimer
 from support.clock import FakeLoop
 
@@ -117,6 +118,9 @@ def test_the_time_in_which_the_loop_was_blocked_does_not_count(loop: FakeLoop, t
     item = Item(timer, timer.now() + 0.5, timer.now() + 5.0)
     item.want()
     loop.block(30.0)
+    assert item.asked == []  # what has come meanwhile is read first
+    assert timer.lag == pytest.approx(29.5, abs=0.1)
+    loop.advance(0.3)
     assert len(item.asked) == 1
     assert timer.lag == pytest.approx(29.5, abs=0.1)
     assert timer.now() == pytest.approx(1000.5, abs=0.1)
@@ -125,6 +129,24 @@ def test_the_time_in_which_the_loop_was_blocked_does_not_count(loop: FakeLoop, t
     loop.advance(1.0)
     assert len(item.asked) == 2
     assert timer.lag == 0.0
+
+
+def test_a_loop_that_is_late_every_time_still_asks(loop: FakeLoop, timer: CoarseTimer) -> None:
+    item = Item(timer, timer.now() + 0.5)
+    item.want()
+    loop.block(10.0)
+    loop.block(10.0)
+    assert len(item.asked) == 1
+    assert timer.lag == pytest.approx(19.25, abs=0.2)
+
+
+def test_a_blockage_is_remembered_for_a_moment(loop: FakeLoop, timer: CoarseTimer) -> None:
+    assert timer.blockage() is None
+    blockage = LoopBlocked(3.0, "app.py:1 in handler")
+    timer.note_blockage(blockage)
+    assert timer.blockage() == blockage
+    loop.advance(0.3)
+    assert timer.blockage() is None
 
 
 def test_a_small_delay_is_no_blocked_loop(loop: FakeLoop, timer: CoarseTimer) -> None:

@@ -13,7 +13,16 @@ from typing import Final
 
 from ..errors import ConfigurationError
 
-__all__ = ["Address", "addresses", "is_loopback", "open_for_workers", "open_sockets", "probe_silent_peers", "url_of"]
+__all__ = [
+    "Address",
+    "addresses",
+    "is_loopback",
+    "is_network",
+    "open_for_workers",
+    "open_sockets",
+    "probe_silent_peers",
+    "url_of",
+]
 
 _PROBES: Final = 2
 """Probes without an answer after which the system gives a peer up: one may be lost."""
@@ -207,7 +216,7 @@ def probe_silent_peers(sock: socket.socket, timeout: float) -> None:
         sock: a listening one; nothing happens to a Unix socket.
         timeout: seconds within which a peer that vanished is to be noticed.
     """
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+    if not is_network(sock):
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     interval = max(1, round(timeout / 5))
@@ -218,9 +227,14 @@ def probe_silent_peers(sock: socket.socket, timeout: float) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
+def is_network(sock: socket.socket) -> bool:
+    """Whether its connections come over IP: not those of a Unix socket."""
+    return sock.family in (socket.AF_INET, socket.AF_INET6)
+
+
 def is_loopback(sock: socket.socket) -> bool:
     """Whether the socket listens on a loopback address only: 127.0.0.0/8 or ::1."""
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+    if not is_network(sock):
         return False
     host = str(sock.getsockname()[0])
     return host.startswith("127.") or host == "::1"

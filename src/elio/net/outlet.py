@@ -98,6 +98,16 @@ class Outlet:
         self.watcher: Watcher | None = None
 
     @property
+    def stream(self) -> Stream:
+        """The stream below."""
+        return self._stream
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the stream is closed."""
+        return self._lost
+
+    @property
     def age(self) -> float:
         """Seconds since it was made."""
         return monotonic() - self._opened_at

@@ -10,6 +10,7 @@ cdef class CoarseTimer:
     cdef double _due
     cdef double _blocked
     cdef double _aftermath
+    cdef bint _recovering
     cdef object _blockage
     cdef long long _last
     cdef readonly double lag

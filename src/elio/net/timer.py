@@ -25,7 +25,10 @@ _LAG_THRESHOLD: Final = 0.1
 
 _LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-_AFTERMATH: Final = 1.0
+_RECOVERY: Final = 0.25
+"""Seconds that a loop gets, once it was blocked, to read what has come meanwhile, before anybody's time is over."""
+
+_AFTERMATH: Final = 0.25
 """Seconds after a loop was blocked in which a peer that leaves is taken to have left for that."""
 
 
@@ -45,7 +48,19 @@ class CoarseTimer:
         lags: seconds that it was late, of all turns.
     """
 
-    __slots__ = ("_aftermath", "_blockage", "_blocked", "_buckets", "_due", "_handle", "_last", "_loop", "lag", "lags")
+    __slots__ = (
+        "_aftermath",
+        "_blockage",
+        "_blocked",
+        "_buckets",
+        "_due",
+        "_handle",
+        "_last",
+        "_loop",
+        "_recovering",
+        "lag",
+        "lags",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -56,6 +71,7 @@ class CoarseTimer:
         self._last = 0
         self._blockage: LoopBlocked | None = None
         self._aftermath = 0.0
+        self._recovering = False
         self.lag = 0.0
         self.lags = Histogram(_LAGS)
 
@@ -115,8 +131,15 @@ class CoarseTimer:
         self._handle = None
         late = self.now() - self._due
         self.lags.observe(late)
-        self.lag = late if late > _LAG_THRESHOLD else 0.0
-        self._blocked += self.lag
+        lag = late if late > _LAG_THRESHOLD else 0.0
+        self._blocked += lag
+        recovered, self._recovering = self._recovering, False
+        self.lag = self.lag + lag if recovered else lag
+        if lag and not recovered:
+            self._recovering = True
+            self._blocked += _RECOVERY
+            self._handle = self._loop.call_at(self._due + self._blocked, self._turn)
+            return
         self._due = math.inf
         now = self.now()
         self._last = math.floor(now / RESOLUTION)

@@ -222,19 +222,9 @@ class HttpConnection(Outlet):
     # -- for exchanges -------------------------------------------------------------------------------------------------
 
     @property
-    def stream(self) -> Stream:
-        """The stream below."""
-        return self._stream
-
-    @property
     def runtime(self) -> Runtime:
         """The surroundings."""
         return self.context.runtime
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the client has gone."""
-        return self._lost
 
     @property
     def is_last(self) -> bool:

@@ -19,7 +19,7 @@ from types import FrameType
 
 from ..errors import ConfigurationError
 from ..limits import Limits
-from ..net.listen import addresses
+from ..net.listen import Address, addresses
 from ..net.tls import TLS
 from .entry.proxies import PROXY_HEADERS
 from .process.drain import check_seconds
@@ -57,6 +57,7 @@ def run(
     trusted_proxies: Sequence[str] = (),
     proxy_headers: Sequence[str] = PROXY_HEADERS,
     proxy_protocol: bool = False,
+    loop_warning: float | None = 1.0,
     drain: float | None = None,
     grace: float = 10.0,
     workers: int | None = None,
@@ -86,6 +87,7 @@ def run(
         trusted_proxies: see there.
         proxy_headers: see there.
         proxy_protocol: see there.
+        loop_warning: see there.
         drain: seconds over which the ends of connections are spread; see :meth:`elio.Server.drain`.
         grace: seconds that open connections get behind it.
         workers: how many processes; None serves in this one.
@@ -111,15 +113,27 @@ def run(
         trusted_proxies=trusted_proxies,
         proxy_headers=proxy_headers,
         proxy_protocol=proxy_protocol,
+        loop_warning=loop_warning,
     )
     if leash is None and workers is not None:
         where = addresses(host=host, port=port, uds=uds, fd=fd)
-        patience, backlog = longest_end(drain, grace), (limits or Limits()).backlog
-        command = [sys.executable, *sys.orig_argv[1:]]
-        run_workers(command, workers, where, backlog=backlog, patience=patience, is_tls=bool(tls), on_start=_announce)
+        _supervise(workers, where, limits or Limits(), patience=longest_end(drain, grace), is_tls=tls is not None)
         return
     with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announced))
+
+
+def _supervise(workers: int, where: list[Address], limits: Limits, *, patience: float, is_tls: bool) -> None:
+    """Run this program so many times, and look after that."""
+    run_workers(
+        [sys.executable, *sys.orig_argv[1:]],
+        workers,
+        where,
+        backlog=limits.backlog,
+        patience=patience,
+        is_tls=is_tls,
+        on_start=_announce,
+    )
 
 
 def _is_inside_a_loop() -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.accept import open_reactor
-from ..net.listen import addresses, is_loopback, open_sockets, probe_silent_peers, url_of
+from ..net.listen import addresses, is_loopback, is_network, open_sockets, probe_silent_peers, url_of
 from ..net.runtime import Departure, Runtime
 from ..net.tls import TLS
 from ..net.tls_stream import TlsRuntime, TlsStream
@@ -32,6 +32,8 @@ from .process.leash import Worker
 from .router import Router
 from .watch.counters import Counters
 from .watch.figures import Figures
+from .watch.loop_watch import LoopWatch
+from .watch.silence import SilenceWatch
 
 if TYPE_CHECKING:
     from ..net.epoll.reactor import Listener, Reactor
@@ -76,6 +78,9 @@ class Server:
         proxy_protocol: whether each connection begins with a header of the PROXY protocol, version 1 or 2. Connections
             of others than ``trusted_proxies``, and without one, are cut off then.
 
+        loop_warning: seconds from which on a blocked event loop is worth a warning in the log, which names the line;
+            None for none, and for no thread that looks after it.
+
     Raises:
         ConfigurationError: the files of ``tls`` cannot be used, two routes are in each other's way, or the proxies
             cannot be as they are named.
@@ -96,7 +101,11 @@ class Server:
         trusted_proxies: Sequence[str] = (),
         proxy_headers: Sequence[str] = PROXY_HEADERS,
         proxy_protocol: bool = False,
+        loop_warning: float | None = 1.0,
     ) -> None:
+        check_seconds(loop_warning=loop_warning)
+        self._loop_warning = loop_warning
+        self._watches: list[LoopWatch | SilenceWatch] = []
         self._proxies = _proxies(trusted_proxies, proxy_headers, proxy_protocol)
         self._introduces = proxy_protocol
         self._departure = Departure()
@@ -192,6 +201,7 @@ class Server:
             accept = self._make_accept(context)
             for sock in self._sockets:
                 self._listeners.append(await self._listen(loop, sock, accept))
+            self._begin_watching(context)
         except BaseException:
             self._stop_listening()
             self._close_reactor()
@@ -249,6 +259,16 @@ class Server:
         shared = TlsRuntime(runtime.loop, certificates.context, self._limits.tls_handshake_timeout)
         certificates.watch(runtime.timer, shared)
         return shared
+
+    def _begin_watching(self, context: Context) -> None:
+        runtime = context.runtime
+        if self._loop_warning:
+            self._watches.append(LoopWatch(runtime.loop, runtime.timer, self._loop_warning))
+        timeout = self._limits.unacknowledged_timeout
+        if timeout is not None and any(is_network(sock) for sock in self._sockets):
+            self._watches.append(SilenceWatch(context, self._reactor, timeout))
+        for watch in self._watches:
+            watch.start()
 
     async def _listen(
         self, loop: asyncio.AbstractEventLoop, sock: socket.socket, accept: Callable[[], Any]
@@ -340,6 +360,9 @@ class Server:
             await self._channels.close()
 
     def _close_reactor(self) -> None:
+        for watch in self._watches:
+            watch.stop()
+        self._watches.clear()
         if self._reactor is not None:
             self._reactor.close()
             self._reactor = None

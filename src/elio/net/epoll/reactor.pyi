@@ -68,6 +68,20 @@ class Reactor(EpollSet):
             OSError: the system has no room for another socket in the set; the socket is still the caller's.
         """
 
+    def cut_silent(self, milliseconds: int, first: int, count: int) -> int:
+        """Cut streams to whose peers data was sent again and who have acknowledged nothing for so long.
+
+        Their receivers are told of a ``TimeoutError``.
+
+        Args:
+            milliseconds: how long.
+            first: where to begin, in the order of descriptors.
+            count: how many of them are looked at.
+
+        Returns:
+            Where to go on; 0 once all have been looked at.
+        """
+
     def close(self) -> None:
         """Close the listeners and cut the streams; their receivers are told in the next turn of the loop."""
 

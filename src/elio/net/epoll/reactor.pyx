@@ -10,7 +10,7 @@ import socket
 import warnings
 
 cimport cython
-from libc.errno cimport EAGAIN
+from libc.errno cimport EAGAIN, ETIMEDOUT
 from libc.stdint cimport uint32_t
 
 from elio.net.epoll._epoll_set cimport (
@@ -34,6 +34,9 @@ __all__ = ["Listener", "Reactor", "SocketStream"]
 cdef extern from "_epoll.h" nogil:
     void elio_peer(int fd, elio_address *address)
     int close(int fd)
+
+cdef extern from "_silence.h" nogil:
+    bint elio_is_silent(int fd, uint32_t milliseconds)
 
 
 cdef enum:
@@ -94,6 +97,17 @@ cdef class Reactor(EpollSet):
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             elio_no_delay(fd)
         return open_stream(self, fd, receiver, sock, &peer)
+
+    def cut_silent(self, uint32_t milliseconds, Py_ssize_t first, Py_ssize_t count):
+        cdef Py_ssize_t size = len(self._table)
+        cdef Py_ssize_t position = first if first < size else 0
+        cdef Py_ssize_t end = min(position + count, size)
+        while position < end:
+            entry = self._table[position]
+            position += 1
+            if isinstance(entry, SocketStream) and elio_is_silent((<Pollable> entry)._fd, milliseconds):
+                (<SocketStream> entry)._cut(os_error(-ETIMEDOUT))
+        return 0 if position >= size else position
 
     def close(self):
         if self._epoll < 0:
