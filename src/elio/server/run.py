@@ -20,7 +20,7 @@ from types import FrameType
 
 from ..errors import ConfigurationError
 from ..limits import Limits
-from ..net.listen import addresses
+from ..net.listen import Address, addresses
 from ..net.tls import TLS
 from .entry.proxies import PROXY_HEADERS
 from .process.drain import check_seconds
@@ -121,16 +121,20 @@ def run(
         proxy_headers=proxy_headers,
         proxy_protocol=proxy_protocol,
     )
+    patience = longest_end(drain, grace)
     with named_engine(None if _is_worker(leash) else channels):
         if leash is None and workers is not None:
             where = addresses(host=host, port=port, uds=uds, fd=fd)
-            patience, backlog = longest_end(drain, grace), (limits or Limits()).backlog
-            command = [sys.executable, *sys.orig_argv[1:]]
-            run_workers(command, workers, where, backlog=backlog, patience=patience, is_tls=bool(tls), on_start=_announce)
+            _look_after(workers, where, limits or Limits(), patience=patience, is_tls=tls is not None)
             return
         with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
             end = partial(server.drain, window=drain, grace=grace)
             runner.run(_serve(server, stop, end, on_start or _announced, status=status))
+
+
+def _look_after(workers: int, where: list[Address], limits: Limits, *, patience: float, is_tls: bool) -> None:
+    command = [sys.executable, *sys.orig_argv[1:]]
+    run_workers(command, workers, where, backlog=limits.backlog, patience=patience, is_tls=is_tls, on_start=_announce)
 
 
 def _is_worker(leash: Leash | None) -> bool:
