@@ -29,7 +29,9 @@ async def publish(hub: Hub, channel: str, *texts: str) -> None:
 
 
 class Listener:
-    """A live subscriber that remembers."""
+    """A live subscriber that remembers, and has taken all."""
+
+    waiting = size = lag = 0
 
     def __init__(self) -> None:
         self.items: list[Message | Gap] = []

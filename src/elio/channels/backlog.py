@@ -55,8 +55,8 @@ class Backlog:
         self.dropped = 0
         self.size = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._items) or bool(self._front)
+    def __len__(self) -> int:
+        return len(self._items) + len(self._front)
 
     def push(self, message: Message) -> bool:
         """Add a message, or drop one. Returns False if there is no room and nothing may be dropped."""

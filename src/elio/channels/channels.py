@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
@@ -13,8 +12,9 @@ from ..errors import ChannelError, ConfigurationError, InvalidChannel
 from .backend import Backend, Position, presence_channel
 from .backlog import Policy
 from .cursor import cursor_of
+from .delivery.feed import FeedState
 from .delivery.hub import Hub
-from .engines.choose import EngineOptions, open_engine
+from .engines.choose import EngineOptions, engine_url, open_engine
 from .envelope import seal
 from .members import joining
 from .members.audience import Connection, Encode
@@ -63,14 +63,14 @@ class Channels:
     ) -> None:
         if url is not None and backend is not None:
             raise ConfigurationError("channels have a url or a backend, not both")
-        self._url = url or os.environ.get("ELIO_CHANNELS") or "memory:"
+        self._url = url
         self._options = EngineOptions(history=history, ttl=ttl, on_outage=on_outage)
         self._given = backend
         self._hub: Hub | None = None
         self._presence: Presence | None = None
         self._users = 0
         if backend is None:
-            open_engine(self._url, self._options)  # what is wrong is said now
+            self._open()  # what is wrong is said now
 
     def __repr__(self) -> str:
         return f"<Channels {'started' if self._hub is not None else 'not started'}>"
@@ -92,6 +92,10 @@ class Channels:
         """What is wrong with the link to the engine, for people; "" when all is well."""
         return "the channels are not started" if self._hub is None else self._hub.trouble
 
+    def states(self) -> list[FeedState]:
+        """How the subscribers of this process fare, for each combination of channels."""
+        return [] if self._hub is None else self._hub.states()
+
     async def start(self) -> None:
         """Connect to the engine.
 
@@ -101,7 +105,7 @@ class Channels:
         self._users += 1
         if self._users > 1:
             return
-        hub = Hub(self._given or open_engine(self._url, self._options))
+        hub = Hub(self._given or self._open())
         try:
             await hub.backend.start(hub)
         except BaseException:
@@ -131,6 +135,9 @@ class Channels:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _open(self) -> Backend:
+        return open_engine(engine_url(self._url), self._options)
 
     def _running(self) -> Hub:
         if self._hub is None:

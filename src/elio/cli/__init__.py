@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._twins import running
-from ..errors import ConfigurationError, InvalidURL, LocalProtocolError
+from ..errors import ChannelError, ConfigurationError, InvalidURL, LocalProtocolError
 from ..version import VERSION
-from . import serve, sse, ws
+from . import publish, serve, sse, tail, top, ws
 from .terminal import complain
 
 __all__ = ["main"]
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, ws, sse):
+    for command in (serve, ws, sse, publish, tail, top):
         command.add_command(commands)
     return parser
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.command = [sys.executable, "-m", "elio", *arguments]
     try:
         status: int = options.run(options)
-    except (ConfigurationError, InvalidURL, LocalProtocolError) as error:
+    except (ChannelError, ConfigurationError, InvalidURL, LocalProtocolError) as error:
         _show_more(options)
         complain(error)
         return _CANNOT

@@ -1,4 +1,4 @@
-"""What options of several commands mean, and those that ``elio ws`` and ``elio sse`` have in common."""
+"""What options of several commands mean, and those that clients of servers, or of engines, have in common."""
 
 from __future__ import annotations
 
@@ -9,10 +9,24 @@ import ssl
 import sys
 from typing import TypedDict
 
+from ..channels.channels import Channels
+from ..channels.engines.choose import ENVIRONMENT as ENGINE
+from ..channels.engines.choose import engine_url
 from ..errors import ConfigurationError
 from ..net.dial.proxy import ENVIRONMENT
 
-__all__ = ["Reaching", "add_client_options", "count", "header", "log_to_stderr", "reaching", "seconds", "speed"]
+__all__ = [
+    "Reaching",
+    "add_client_options",
+    "add_engine_options",
+    "count",
+    "engine_of",
+    "header",
+    "log_to_stderr",
+    "reaching",
+    "seconds",
+    "speed",
+]
 
 
 class Reaching(TypedDict):
@@ -87,16 +101,43 @@ def add_client_options(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--proxy", metavar="URL", help="proxy; the variables of the environment decide without it")
     server.add_argument("--uds", metavar="PATH", help="connect to a Unix socket instead of the host")
     end = parser.add_argument_group("the end")
-    end.add_argument("--max-time", type=seconds, metavar="SECONDS", help="end after so long, with status 124")
+    _add_max_time(end)
     end.add_argument("--count", type=count, metavar="N", help="end when so many have come")
     parser.add_argument("--max-size", type=count, metavar="BYTES", help="of one message or event (default: 1 MiB)")
     parser.add_argument("-v", "--verbose", action="store_true", help="tell on stderr what happens to the connection")
+    _add_log_level(parser)
+
+
+def _add_max_time(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--max-time", type=seconds, metavar="SECONDS", help="end after so long, with status 124")
+
+
+def _add_log_level(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-level",
         choices=["debug", "info", "warning", "error"],
         default="warning",
         help="how much to log; debug shows tracebacks, too (default: %(default)s)",
     )
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add what commands for channels understand."""
+    parser.add_argument("--channels", metavar="URL", help=f"the engine; without it the variable {ENGINE} tells")
+    _add_max_time(parser)
+    _add_log_level(parser)
+
+
+def engine_of(options: argparse.Namespace) -> Channels:
+    """The channels that the options name.
+
+    Raises:
+        ConfigurationError: they name none, or none that another process could have.
+    """
+    url = engine_url(options.channels)
+    if url.startswith("memory:"):
+        raise ConfigurationError(f"no engine is named: --channels URL does, or the variable {ENGINE}")
+    return Channels(url)
 
 
 def reaching(options: argparse.Namespace) -> Reaching:

@@ -13,7 +13,10 @@ from ..errors import (
     ConnectError,
     ConnectionClosed,
     ElioError,
+    EngineError,
+    EngineLost,
     HandshakeError,
+    PublishError,
     RemoteProtocolError,
     StreamTruncated,
 )
@@ -39,9 +42,9 @@ class Status(IntEnum):
 
 
 STATUSES: Final = """Exit status: 0 after an orderly end, 1 if it cannot be done as asked, 2 for a wrong command line,
-3 if the server cannot be reached, 4 if it refuses or does not speak the protocol, 5 if the connection ended in any
-other way than agreed, 70 for an error in Elio itself, 124 when --max-time is over, 130 after Ctrl+C, 141 when the
-reader of the output has left."""
+3 if the server or engine cannot be reached, 4 if it refuses or does not speak the protocol, 5 if the connection ended
+in any other way than agreed, 70 for an error in Elio itself, 124 when --max-time is over, 130 after Ctrl+C, 141 when
+the reader of the output has left."""
 
 
 def run_client(main: Callable[[], Coroutine[Any, Any, None]], *, max_time: float | None) -> int:
@@ -109,9 +112,9 @@ def _watch_signals() -> list[int]:
 
 def status_of(error: ElioError) -> Status:
     """The exit status that an error means."""
-    if isinstance(error, ConnectError):
+    if isinstance(error, (ConnectError, EngineLost, PublishError)):
         return Status.UNREACHABLE
-    if isinstance(error, HandshakeError):
+    if isinstance(error, (HandshakeError, EngineError)):
         return Status.REFUSED
     if isinstance(error, (ConnectionClosed, StreamTruncated, RemoteProtocolError)):
         return Status.BROKEN

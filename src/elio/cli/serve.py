@@ -9,6 +9,7 @@ from ..errors import ConfigurationError
 from ..limits import Limits
 from ..net.listen import addresses
 from ..net.tls import TLS, server_context
+from ..server.process.hub import named_engine
 from ..server.process.leash import Leash
 from ..server.process.workers import longest_end, run_workers
 from ..server.run import run
@@ -48,6 +49,10 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     processes = parser.add_argument_group("processes")
     processes.add_argument("--reload", action="store_true", help="start anew when a Python file changes")
     processes.add_argument("--workers", type=count, metavar="N", help="serve in N processes; SIGHUP replaces them")
+    parser.add_argument(
+        "--channels", metavar="URL", help="engine for channels that name none, such as redis://localhost or local:PATH"
+    )
+    parser.add_argument("--status", metavar="FOLDER", help="tell elio top there, on Unix sockets, what is open")
     end = parser.add_argument_group("the end")
     end.add_argument(
         "--drain",
@@ -103,21 +108,24 @@ def _serve(options: argparse.Namespace) -> int:
         proxy_protocol=options.proxy_protocol,
         drain=options.drain,
         grace=options.grace,
+        channels=options.channels,
+        status=options.status,
         on_start=_started,
     )
     return 0
 
 
 def _serve_in_workers(options: argparse.Namespace) -> None:
-    run_workers(
-        options.command,
-        options.workers,
-        addresses(host=options.host, port=options.port, uds=options.uds, fd=options.fd),
-        backlog=Limits().backlog,
-        patience=longest_end(options.drain, options.grace),
-        is_tls=options.tls_cert is not None,
-        on_start=_banner,
-    )
+    with named_engine(options.channels):
+        run_workers(
+            options.command,
+            options.workers,
+            addresses(host=options.host, port=options.port, uds=options.uds, fd=options.fd),
+            backlog=Limits().backlog,
+            patience=longest_end(options.drain, options.grace),
+            is_tls=options.tls_cert is not None,
+            on_start=_banner,
+        )
 
 
 def _tls(options: argparse.Namespace) -> TLS | None:

@@ -122,6 +122,11 @@ class Outlet:
         """Whether less than the high-water mark waits for the peer."""
         return not self._paused
 
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for the peer in this process."""
+        return self._stream.get_write_buffer_size()
+
     # -- the cause of the end ------------------------------------------------------------------------------------------
 
     def explain(self, cause: Cause) -> None:

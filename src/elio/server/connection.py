@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ..causes import Aborted, Cause, Closed, IdleTimeout, OverLimit, RequestTimeout
 from ..errors import ClientDisconnected, HTTPError, RemoteProtocolError
+from ..event_stream import EventStream
 from ..http.http1 import Event, ServerConnection
 from ..http.message import EndOfBody, RequestHead
 from ..net.outlet import Outlet
@@ -253,6 +254,17 @@ class HttpConnection(Outlet):
         self._exchange = None
 
     # -- ends ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def events(self) -> EventStream | None:
+        """The event stream that it carries at present."""
+        exchange = self._exchange
+        return exchange.events if exchange is not None and exchange.has_events else None
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end: an address with a port, "" where there is none."""
+        return self.client if isinstance(self.client, str) else peer_name(self.client)
 
     @property
     def is_leaving(self) -> bool:

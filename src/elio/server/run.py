@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from types import FrameType
 
@@ -23,10 +24,12 @@ from ..net.listen import Address, addresses
 from ..net.tls import TLS
 from .entry.proxies import PROXY_HEADERS
 from .process.drain import check_seconds
+from .process.hub import hub_beside, named_engine
 from .process.leash import Leash
 from .process.workers import longest_end, run_workers
 from .router import Router
 from .server import Server
+from .watch.status import status_socket
 
 __all__ = ["new_event_loop", "run"]
 
@@ -61,6 +64,8 @@ def run(
     drain: float | None = None,
     grace: float = 10.0,
     workers: int | None = None,
+    channels: str | None = None,
+    status: str | None = None,
     on_start: Callable[[Server], object] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end in order.
@@ -91,6 +96,10 @@ def run(
         drain: seconds over which the ends of connections are spread; see :meth:`elio.Server.drain`.
         grace: seconds that open connections get behind it.
         workers: how many processes; None serves in this one.
+        channels: the URL of the engine for channels that name none, such as ``redis://localhost``. By default what
+            the environment variable ``ELIO_CHANNELS`` says; else workers share a hub of their own, and one process has
+            its memory. With ``local:PATH`` the hub has its socket there, for other programs too.
+        status: a folder in which each process that serves tells, on a Unix socket, what is open: for ``elio top``.
         on_start: called with the server once it accepts, in each process that serves; by default the URLs are printed.
 
     Raises:
@@ -115,25 +124,25 @@ def run(
         proxy_protocol=proxy_protocol,
         loop_warning=loop_warning,
     )
-    if leash is None and workers is not None:
-        where = addresses(host=host, port=port, uds=uds, fd=fd)
-        _supervise(workers, where, limits or Limits(), patience=longest_end(drain, grace), is_tls=tls is not None)
-        return
-    with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(server, stop, partial(server.drain, window=drain, grace=grace), on_start or _announced))
+    patience = longest_end(drain, grace)
+    with named_engine(None if _is_worker(leash) else channels):
+        if leash is None and workers is not None:
+            where = addresses(host=host, port=port, uds=uds, fd=fd)
+            _look_after(workers, where, limits or Limits(), patience=patience, is_tls=tls is not None)
+            return
+        with _signals(leash) as stop, asyncio.Runner(loop_factory=new_event_loop) as runner:
+            end = partial(server.drain, window=drain, grace=grace)
+            runner.run(_serve(server, stop, end, on_start or _announced, status=status))
 
 
-def _supervise(workers: int, where: list[Address], limits: Limits, *, patience: float, is_tls: bool) -> None:
-    """Run this program so many times, and look after that."""
-    run_workers(
-        [sys.executable, *sys.orig_argv[1:]],
-        workers,
-        where,
-        backlog=limits.backlog,
-        patience=patience,
-        is_tls=is_tls,
-        on_start=_announce,
-    )
+def _look_after(workers: int, where: list[Address], limits: Limits, *, patience: float, is_tls: bool) -> None:
+    command = [sys.executable, *sys.orig_argv[1:]]
+    run_workers(command, workers, where, backlog=limits.backlog, patience=patience, is_tls=is_tls, on_start=_announce)
+
+
+def _is_worker(leash: Leash | None) -> bool:
+    """Whether this is one of several processes, which find everything else beside them."""
+    return leash is not None and leash.worker is not None
 
 
 def _is_inside_a_loop() -> bool:
@@ -216,23 +225,37 @@ def _announce(urls: Sequence[str]) -> None:
 
 
 async def _serve(
-    server: Server, stop: _Stop, drain: Callable[..., Awaitable[None]], on_start: Callable[[Server], object]
+    server: Server,
+    stop: _Stop,
+    drain: Callable[..., Awaitable[None]],
+    on_start: Callable[[Server], object],
+    *,
+    status: str | None,
 ) -> None:
-    stop.watched_by(asyncio.get_running_loop())
     leash = stop.leash
-    server.serve_as(None if leash is None else leash.worker)
-    try:
-        await server.start()
-        on_start(server)
-        if leash is not None:
-            leash.ready()
-        closed = asyncio.ensure_future(server.serve_forever())
-        closed.add_done_callback(lambda _: stop.asked.set())
-        await stop.asked.wait()
-        closed.cancel()
-        if server.is_running:
-            logger.info("ending, with %d connections open", server.connections)
-        await drain(returning=stop.returning)
-    finally:
-        await server.close(grace=0)
-        stop.let_go()
+    async with AsyncExitStack() as beside:
+        if not _is_worker(leash):
+            await beside.enter_async_context(hub_beside())
+        stop.watched_by(asyncio.get_running_loop())
+        server.serve_as(None if leash is None else leash.worker)
+        try:
+            await server.start()
+            if status is not None:
+                await beside.enter_async_context(status_socket(status, server.survey))
+            on_start(server)
+            if leash is not None:
+                leash.ready()
+            await _until_asked(server, stop)
+            await drain(returning=stop.returning)
+        finally:
+            await server.close(grace=0)
+            stop.let_go()
+
+
+async def _until_asked(server: Server, stop: _Stop) -> None:
+    closed = asyncio.ensure_future(server.serve_forever())
+    closed.add_done_callback(lambda _: stop.asked.set())
+    await stop.asked.wait()
+    closed.cancel()
+    if server.is_running:
+        logger.info("ending, with %d connections open", server.connections)

@@ -34,6 +34,7 @@ from .watch.counters import Counters
 from .watch.figures import Figures
 from .watch.loop_watch import LoopWatch
 from .watch.silence import SilenceWatch
+from .watch.survey import survey
 
 if TYPE_CHECKING:
     from ..net.epoll.reactor import Listener, Reactor
@@ -177,6 +178,11 @@ class Server:
     def figures(self) -> Figures:
         """All that it can say of itself in numbers: what ``router.metrics`` shows."""
         return self._figures
+
+    def survey(self) -> dict[str, Any]:
+        """What is open right now, as values for JSON: see :func:`elio.server.watch.survey.survey`."""
+        context = self._context
+        return {} if context is None else survey(context, self._channels, self._worker)
 
     # -- start ---------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
@@ -17,7 +18,7 @@ from ..message import Gap, Message
 from ..names import is_pattern
 from .trail import Entry
 
-__all__ = ["Behind", "Feed", "Live"]
+__all__ = ["Behind", "Feed", "FeedState", "Live"]
 
 MAX_CHANNELS: Final = 10_000
 """Channels of a pattern whose positions are kept; those that were published to longest ago are forgotten."""
@@ -26,8 +27,37 @@ _MAX_NAMED: Final = 100
 """Channels of patterns that a cursor names: it is made anew for each message."""
 
 
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """How the subscribers of a feed fare.
+
+    Attributes:
+        channels: names and patterns.
+        subscribers: how many there are.
+        behind: how many of them read by themselves, since they are new or too slow.
+        lag: messages that the last of them has not taken; an upper bound where the engine counts channels together.
+        queued: bytes of messages that wait in this process.
+    """
+
+    channels: tuple[str, ...]
+    subscribers: int
+    behind: int
+    lag: int
+    queued: int
+
+
 class Live(Protocol):
     """A subscriber, or a group of them, that is given messages as they come."""
+
+    @property
+    def waiting(self) -> int:
+        """Messages that it has not taken."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of them."""
+        ...
 
     def deliver(self, message: Message) -> None:
         """The next message."""
@@ -44,6 +74,11 @@ class Live(Protocol):
 
 class Behind(Protocol):
     """A subscriber that reads by itself until it has what the live ones have."""
+
+    @property
+    def lag(self) -> int:
+        """Messages that it has not read."""
+        ...
 
     def appeared(self, channel: str, position: Position) -> None:
         """A channel has got a record for the first time; it is behind this position."""
@@ -100,6 +135,12 @@ class Feed:
 
     def __repr__(self) -> str:
         return f"<Feed {' '.join(self.patterns)}: {self.users} subscribers>"
+
+    def state(self) -> FeedState:
+        """How its subscribers fare."""
+        lags = [live.waiting for live in self._live] + [behind.lag for behind in self._behind]
+        queued = sum(live.size for live in self._live)
+        return FeedState(self.patterns, self.users, len(self._behind), max(lags, default=0), queued)
 
     # -- subscribers ---------------------------------------------------------------------------------------------------
 

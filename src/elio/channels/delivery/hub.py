@@ -15,7 +15,7 @@ from typing import Any, Final
 from ...errors import ChannelError
 from ..backend import Backend, GapReason, Position, Receiver, Record
 from ..envelope import open_envelope
-from .feed import MAX_CHANNELS, Feed
+from .feed import MAX_CHANNELS, Feed, FeedState
 from .reader import Reader
 from .routes import Routes
 from .trail import Entry, Trail
@@ -95,6 +95,10 @@ class Hub(Receiver):
         feed.users -= 1
         if feed.users == 0 and self._feeds.get(feed.patterns) is feed:
             feed.closing = self._loop.call_later(_LINGER, self._let_go, feed)
+
+    def states(self) -> list[FeedState]:
+        """How all subscribers fare, feed by feed."""
+        return [feed.state() for feed in self._feeds.values()]
 
     def reader(self, feed: Feed, positions: dict[str, Position]) -> Reader:
         """A reader for a subscriber that is behind."""

@@ -126,6 +126,16 @@ class Reader:
         """Nothing more comes."""
         self.is_ended = True
 
+    @property
+    def lag(self) -> int:
+        """Messages that it has not read, in channels that it knows."""
+        mine = self._positions
+        return sum(
+            position.offset - mine[channel].offset
+            for channel, position in self._feed.positions.items()
+            if channel in mine and mine[channel].epoch == position.epoch
+        )
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def cursor(self) -> str:

@@ -59,6 +59,11 @@ class Subscriber:
         return self._backlog.size
 
     @property
+    def waiting(self) -> int:
+        """How many messages and gaps wait."""
+        return len(self._backlog)
+
+    @property
     def feed(self) -> Feed | None:
         """The feed it belongs to, None before it was opened and after it has left."""
         return self._feed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +15,10 @@ from .nats.backend import NatsBackend
 from .redis.backend import RedisBackend
 from .redis.url import SCHEMES as REDIS_SCHEMES
 
-__all__ = ["EngineOptions", "open_engine"]
+__all__ = ["ENVIRONMENT", "EngineOptions", "engine_url", "open_engine"]
+
+ENVIRONMENT: Final = "ELIO_CHANNELS"
+"""The variable of the environment with the URL of the engine for channels that name none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +31,9 @@ class EngineOptions:
         on_outage: "raise" or "wait": what ``publish`` does while the engine is away.
     """
 
-    history: int
-    ttl: float
-    on_outage: str
+    history: int = 1000
+    ttl: float = 300.0
+    on_outage: str = "raise"
 
 
 def _memory(url: str, options: EngineOptions) -> Backend:
@@ -56,6 +60,11 @@ _ENGINES: Final[dict[str, Callable[[str, EngineOptions], Backend]]] = {
     **dict.fromkeys(("nats", "tls"), _nats),
 }
 """What makes a backend, by the scheme of the URL."""
+
+
+def engine_url(url: str | None) -> str:
+    """The URL as given, else that of the environment, else memory."""
+    return url or os.environ.get(ENVIRONMENT) or "memory:"
 
 
 def open_engine(url: str, options: EngineOptions) -> Backend:

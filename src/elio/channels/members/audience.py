@@ -50,6 +50,16 @@ class Audience:
     def __len__(self) -> int:
         return len(self._joined)
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait: none, who takes too little is not here."""
+        return 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of them."""
+        return 0
+
     def add(self, connection: Connection, on_end: Callable[[], object]) -> None:
         """It has everything up to where the feed is; from now on it is sent what comes.
 

@@ -13,7 +13,8 @@ from typing import Final
 from ...errors import ConfigurationError
 from ...net.listen import Address, open_for_workers, url_of
 from .drain import LONGEST_USUAL
-from .supervisor import Companion, Supervisor
+from .hub import hub_for
+from .supervisor import Supervisor
 
 __all__ = ["longest_end", "run_workers"]
 
@@ -35,7 +36,6 @@ def run_workers(
     patience: float,
     is_tls: bool,
     on_start: Callable[[list[str]], object],
-    companions: Sequence[Companion] = (),
 ) -> None:
     """Serve in so many processes until SIGINT or SIGTERM.
 
@@ -47,12 +47,14 @@ def run_workers(
         patience: seconds that a worker gets to end.
         is_tls: whether they speak TLS.
         on_start: called with the URLs once the first worker is ready.
-        companions: what else runs in this process.
+
+    The hub of their channels runs in this process, unless they have an engine elsewhere.
 
     Raises:
         ConfigurationError: an address cannot be used, the first worker has not started, or this is not the place.
     """
     _check(count)
+    hub = hub_for(count)
     with ExitStack() as stack:
         for_each: list[list[int]] = [[] for _ in range(count)]
         urls: list[str] = []
@@ -63,7 +65,7 @@ def run_workers(
             urls += [url_of(sock, tls=is_tls) for sock in opened[0]]
             if address.uds is not None:
                 stack.callback(_remove, address.uds)
-        supervisor = Supervisor(command, for_each, patience=patience, companions=companions)
+        supervisor = Supervisor(command, for_each, patience=patience, companions=[hub] if hub else [])
         with asyncio.Runner() as runner:
             runner.run(supervisor.run(lambda: on_start(list(dict.fromkeys(urls)))))
 

@@ -1,0 +1,136 @@
+"""The engine of channels that comes with a server: a hub in the process that looks after the workers, or in the server
+itself. Channels that name no engine find it by the environment variable ``ELIO_CHANNELS``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+from ...channels.engines.choose import ENVIRONMENT, EngineOptions, engine_url, open_engine
+from ...channels.engines.local.hub import LocalHub
+from ...errors import ConfigurationError
+
+__all__ = ["OwnHub", "hub_beside", "hub_for", "named_engine"]
+
+logger = logging.getLogger("elio.server")
+
+_SCHEME: Final = "local:"
+
+
+class OwnHub:
+    """A hub that lives as long as its process (an :class:`elio.server.process.supervisor.Companion`).
+
+    Args:
+        path: of its socket; by default in a new folder that only this user may enter.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = path
+        self._folder: str | None = None
+        self._hub: LocalHub | None = None
+
+    async def start(self) -> dict[str, str]:
+        """Begin, unless the socket has a hub already: then it is that one's matter.
+
+        Returns:
+            The variable that tells workers where it is.
+
+        Raises:
+            ConfigurationError: the socket cannot be made.
+        """
+        path = self._path
+        if path is None:
+            self._folder = tempfile.mkdtemp(prefix="elio-")
+            path = str(Path(self._folder) / "channels")
+        elif _answers(path):
+            logger.info("the hub of the channels at %s is another process's", path)
+            return {ENVIRONMENT: _SCHEME + path}
+        hub = LocalHub(path)
+        try:
+            await hub.start()
+        except BaseException:
+            self._remove_folder()
+            raise
+        self._hub = hub
+        logger.debug("the hub of the channels is at %s", hub.url)
+        return {ENVIRONMENT: hub.url}
+
+    async def close(self) -> None:
+        """End, and forget everything that was published."""
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            await hub.close()
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _answers(path: str) -> bool:
+    """Whether a process listens on this socket."""
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+        probe.connect(path)
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def named_engine(url: str | None) -> Iterator[None]:
+    """Let channels of this program, and of those that it starts, be in this engine where they name none.
+
+    Raises:
+        ConfigurationError: there is no such engine.
+    """
+    if url is None:
+        yield
+        return
+    open_engine(url, EngineOptions())
+    before = os.environ.get(ENVIRONMENT)
+    os.environ[ENVIRONMENT] = url
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ENVIRONMENT]
+        else:
+            os.environ[ENVIRONMENT] = before
+
+
+def hub_for(workers: int) -> OwnHub | None:
+    """The hub that so many workers need beside them; None if they have an engine elsewhere.
+
+    Raises:
+        ConfigurationError: they are told to share what cannot be shared.
+    """
+    url = engine_url(None)
+    if not os.environ.get(ENVIRONMENT):
+        return OwnHub()
+    if url.startswith(_SCHEME):
+        return OwnHub(url.removeprefix(_SCHEME))
+    if url.startswith("memory:") and workers > 1:
+        raise ConfigurationError(f"channels in {url!r} are not shared by {workers} workers; without it they are")
+    return None
+
+
+@contextlib.asynccontextmanager
+async def hub_beside() -> AsyncIterator[None]:
+    """Run the hub of a server without workers, if its channels are to be in one."""
+    url = engine_url(None)
+    if not url.startswith(_SCHEME):
+        yield
+        return
+    hub = OwnHub(url.removeprefix(_SCHEME))
+    await hub.start()
+    try:
+        yield
+    finally:
+        await hub.close()
