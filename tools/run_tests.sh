@@ -13,10 +13,11 @@ step "protocol modules, each by its own tests alone" make --no-print-directory c
 step "Autobahn suite, what fits in five minutes" "$python" tests/conformance/autobahn.py server --sections 1-7,9,10,12.1,12.3,13.1,13.5
 step "Autobahn suite against the client" "$python" tests/conformance/autobahn.py client --sections 1-7,9,10,12.1,13.1
 
-# The suite waits as much as it computes, so both twins are tested at once. What the native ones print comes behind the
-# end of the others, so that pytest's closing line is the last one.
+# The suite waits more than it computes: both twins are tested at once, each in three processes. What the native ones
+# print comes behind the end of the others, so that pytest's closing line is the last one.
+pytest=("$python" -m pytest --numprocesses 3 --dist loadfile)
 log=$(mktemp)
-"$python" -m pytest -p no:cacheprovider >"$log" 2>&1 &
+"${pytest[@]}" -p no:cacheprovider >"$log" 2>&1 &
 native=$!
 trap 'kill "$native" 2>/dev/null || true; rm -f "$log"' EXIT
 
@@ -27,5 +28,5 @@ native_twins() {
     return "$status"
 }
 
-step "all tests, Python twins" env ELIO_PURE=1 "$python" -m pytest
+step "all tests, Python twins" env ELIO_PURE=1 "${pytest[@]}"
 step "all tests, native twins, which ran beside them" native_twins

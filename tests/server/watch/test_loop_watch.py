@@ -130,3 +130,19 @@ def test_a_loop_that_is_closed_ends_the_thread() -> None:
     watch._thread.join(10.0)
     assert not watch._thread.is_alive()
     watch.stop()
+
+
+async def test_the_thread_ends_even_if_it_is_told_to_while_it_begins_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    watch = LoopWatch(loop, CoarseTimer(loop), 0.02)
+    clear = watch._alive.clear
+
+    def clear_behind_stop() -> None:
+        watch._stopped.set()
+        watch._alive.set()
+        clear()
+
+    monkeypatch.setattr(watch._alive, "clear", clear_behind_stop)
+    watch.start()
+    watch._thread.join(timeout=30.0)
+    assert not watch._thread.is_alive()

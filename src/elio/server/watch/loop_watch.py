@@ -59,6 +59,8 @@ class LoopWatch:
     def _run(self) -> None:
         while not self._stopped.wait(self._seconds / 4):
             self._alive.clear()
+            if self._stopped.is_set():  # the sign that stop() gave may just have been cleared
+                return
             self._place = ""
             asked = monotonic()
             try:
