@@ -7,13 +7,9 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from support.processes import Program, example
+from support.processes import example
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
-
-
-def started(port: int = 0) -> Program:
-    return example("dashboard", str(port), "--interval", "0.02")
 
 
 async def drawn(page: Page, count: int) -> list[float]:
@@ -24,7 +20,7 @@ async def drawn(page: Page, count: int) -> list[float]:
 
 
 async def test_the_line_grows_and_is_there_after_a_reload(page: Page) -> None:
-    with started() as server:
+    with example("dashboard", "0", "--interval", "0.02") as server:
         await page.goto(f"http://127.0.0.1:{server.port()}/")
         places = await drawn(page, 10)
         assert places == list(range(120 - len(places), 120))
@@ -37,16 +33,3 @@ async def test_the_line_grows_and_is_there_after_a_reload(page: Page) -> None:
         await page.reload()
         await page.wait_for_function("figures.length > 0")
         assert await page.evaluate("figures.length") >= 20
-
-
-async def test_a_server_that_comes_back_is_found_again(page: Page) -> None:
-    with started() as server:
-        port = server.port()
-        await page.goto(f"http://127.0.0.1:{port}/")
-        await drawn(page, 5)
-        server.kill()
-    await expect(page.get_by_role("status")).to_have_text("connecting")
-    await page.evaluate("figures = []")
-    with started(port):
-        await expect(page.get_by_role("status")).to_have_text("connected")
-        await drawn(page, 5)
