@@ -7,7 +7,7 @@ import signal
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from support.pages import MARKUP, connect, lines, say, wait_for_line, wait_until
+from support.pages import MARKUP, connect, fits_a_phone, lines, say, wait_for_line, wait_until
 from support.processes import example
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -37,6 +37,7 @@ async def test_who_is_in_a_room_meets_whoever_serves_them(context: BrowserContex
         late = await enter(await context.new_page(), url, "Cid")
         await wait_for_line(late, f"Ann: {MARKUP.rstrip()}")
         await expect(ann.get_by_label("Members")).to_have_text("Ann, Bob, Cid")
+        await fits_a_phone(ann)
         assert not any(line.startswith("Ann:") for line in await lines(eve))
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from support.pages import fits_a_phone
 from support.processes import example
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -33,3 +34,4 @@ async def test_the_line_grows_and_is_there_after_a_reload(page: Page) -> None:
         await page.reload()
         await page.wait_for_function("figures.length > 0")
         assert await page.evaluate("figures.length") >= 20
+        await fits_a_phone(page)

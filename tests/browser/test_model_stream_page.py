@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
+from support.pages import fits_a_phone
 from support.processes import example
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -34,6 +35,7 @@ async def test_an_answer_survives_a_reload_and_others_read_it_too(page: Page, co
         await other.goto(page.url)
         await expect(other.get_by_role("status")).to_have_text("answered")
         assert await said(other) == whole
+        await fits_a_phone(other)
         await page.get_by_role("button", name="Ask").click()
         another = await said(page)
         assert another[:16] != whole[:16]
