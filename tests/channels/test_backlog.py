@@ -113,3 +113,12 @@ def test_ten_thousand_keys_are_quick() -> None:
     for number in range(100_000):
         backlog.push(message(number, key=str(number % 10_000), size=1))
     assert backlog.dropped == 90_000
+
+
+def test_its_length_is_what_can_be_taken() -> None:
+    backlog = Backlog(Policy.DROP_OLDEST, 700)
+    assert len(backlog) == 0
+    for number in range(4):
+        backlog.push(message(number))
+    assert len(backlog) == len(drain(backlog)) == 3
+    assert not backlog

@@ -119,3 +119,15 @@ def test_wrong_options_are_said_at_once(wrong: dict[str, Any]) -> None:
         Channels(**wrong)
     with pytest.raises(ConfigurationError, match="not both"):
         Channels("memory:", backend=MemoryBackend())
+
+
+async def test_the_engine_of_the_environment_is_the_one_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    channels = Channels()
+    assert channels.states() == []
+    monkeypatch.setenv("ELIO_CHANNELS", "kafka://nowhere")
+    with pytest.raises(ConfigurationError, match="'kafka' is no engine"):
+        await channels.start()
+    monkeypatch.delenv("ELIO_CHANNELS")
+    async with channels, channels.subscribe("a", "b.*"):
+        (state,) = channels.states()
+        assert (state.channels, state.subscribers) == (("a", "b.*"), 1)

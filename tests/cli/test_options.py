@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from elio import ConfigurationError
-from elio.cli.options import add_client_options, count, header, log_to_stderr, reaching, seconds, speed
+from elio.cli.options import (
+    add_client_options,
+    add_engine_options,
+    count,
+    engine_of,
+    header,
+    log_to_stderr,
+    reaching,
+    seconds,
+    speed,
+)
 from support.certificates import make
 
 
@@ -74,3 +84,20 @@ def test_logs_are_at_the_level_of_the_option(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(logging, "basicConfig", lambda **options: given.update(options))
     log_to_stderr("debug")
     assert given["level"] == "DEBUG"
+
+
+def engine_options(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_engine_options(parser)
+    return parser.parse_args(arguments)
+
+
+def test_an_engine_is_named_by_the_option_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELIO_CHANNELS", "kafka://x")
+    assert not engine_of(engine_options("--channels", "local:/run/hub")).is_started
+    with pytest.raises(ConfigurationError, match="'kafka' is no engine"):
+        engine_of(engine_options())
+    monkeypatch.delenv("ELIO_CHANNELS")
+    for arguments in ([], ["--channels", "memory:"]):
+        with pytest.raises(ConfigurationError, match="no engine is named: --channels URL does"):
+            engine_of(engine_options(*arguments))

@@ -8,7 +8,17 @@ import pytest
 
 from elio import ConfigurationError, ConnectError, ElioError, HandshakeError, InvalidURL, LocalProtocolError
 from elio.cli.outcome import STATUSES, Status, describe, run_client, status_of
-from elio.errors import EventTooBig, RemoteProtocolError, StreamStalled, StreamTruncated, connection_closed
+from elio.errors import (
+    EngineError,
+    EngineLost,
+    EventTooBig,
+    InvalidChannel,
+    PublishError,
+    RemoteProtocolError,
+    StreamStalled,
+    StreamTruncated,
+    connection_closed,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +34,10 @@ from elio.errors import EventTooBig, RemoteProtocolError, StreamStalled, StreamT
         (ConfigurationError("x"), 1),
         (InvalidURL("x"), 1),
         (LocalProtocolError("x"), 1),
+        (EngineLost("x"), 3),
+        (PublishError("x"), 3),
+        (EngineError("x"), 4),
+        (InvalidChannel("x"), 1),
     ],
 )
 def test_each_kind_of_error_has_its_status(error: ElioError, status: int) -> None:

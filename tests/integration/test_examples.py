@@ -18,7 +18,8 @@ from support.house import ROOT
 from support.processes import EXAMPLES, example, run
 from support.raw import DEADLINE
 
-SERVERS = ["websocket_server", "sse_server", "demo"]
+CLASSIC = ["websocket_server", "sse_server", "demo"]
+SERVERS = [*CLASSIC, "chat", "dashboard", "model_stream"]
 CLIENTS = ["sse_client", "websocket_client"]
 QUICK = 3.0
 """Seconds that a stop may take on a busy machine when nobody is connected."""
@@ -93,7 +94,7 @@ def test_pages_of_the_demo_are_found_without_their_slash_too() -> None:
             assert get(port, f"{path}/")[0] == 200
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", CLASSIC)
 async def test_an_example_stops_quickly_with_people_connected(name: str) -> None:
     below = {"websocket": "/websocket", "sse": "/sse"} if name == "demo" else {"websocket": "", "sse": ""}
     with example(name, "0") as program, ExitStack() as stack:

@@ -147,3 +147,9 @@ async def test_without_a_time_out_nobody_is_stalled() -> None:
     line = Line(FakeStream(), Runtime(asyncio.get_running_loop(), Limits(send_timeout=None)))
     line.pause_writing()
     assert not line._is_stalled(line._runtime.timer.now() + 1e6)
+
+
+async def test_what_waits_in_the_stream_is_queued(line: Line) -> None:
+    assert line.queued == 0
+    stream_of(line).waiting = 7
+    assert line.queued == 7

@@ -13,7 +13,18 @@ from playwright.async_api import Browser, Page, Playwright, expect
 
 from support.raw import DEADLINE
 
-__all__ = ["MARKUP", "WIDTHS", "connect", "launched", "lines", "overflows", "say", "wait_for_line", "wait_until"]
+__all__ = [
+    "MARKUP",
+    "WIDTHS",
+    "connect",
+    "fits_a_phone",
+    "launched",
+    "lines",
+    "overflows",
+    "say",
+    "wait_for_line",
+    "wait_until",
+]
 
 MARKUP: Final = """He said "hi" & 'bye' <b>bold</b> <img src=x onerror=alert(1)> 🎉 é \\n"""
 """Text that changes, or runs, wherever it is taken for JSON or HTML."""
@@ -91,3 +102,10 @@ async def overflows(page: Page) -> list[str]:
             .filter(one => one.getClientRects().length && one.getBoundingClientRect().right > innerWidth)
             .map(one => one.outerHTML.slice(0, 100))"""
     )
+
+
+async def fits_a_phone(page: Page) -> None:
+    """The page in a narrow window: nothing sticks out."""
+    width, height = WIDTHS["phone"]
+    await page.set_viewport_size({"width": width, "height": height})
+    assert await overflows(page) == []

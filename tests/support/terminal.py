@@ -117,6 +117,12 @@ class Terminal:
         os.close(self._fd)
 
 
+def _take(fd: int) -> None:
+    """Be the one on this terminal. uvloop calls it before anything else happens to the new process."""
+    os.setsid()
+    fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
+
+
 @asynccontextmanager
 async def on_terminal(*arguments: str, cwd: Path, columns: int = 60, **environment: str) -> AsyncIterator[Terminal]:
     """Run ``elio`` with these arguments on a terminal of its own."""
@@ -132,8 +138,7 @@ async def on_terminal(*arguments: str, cwd: Path, columns: int = 60, **environme
         stdin=other,
         stdout=other,
         stderr=other,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=lambda: _take(other),
     )
     terminal = Terminal(process, fd)
     try:

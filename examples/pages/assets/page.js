@@ -1,4 +1,4 @@
-// What both pages share: elements by their id, and a log that stays at its end.
+// What pages with a log share: elements by their id, and a log that stays at its end.
 
 const at = id => document.getElementById(id);
 

@@ -102,10 +102,11 @@ class Channels:
         Raises:
             ChannelError: the engine cannot be reached, or cannot be used.
         """
-        self._users += 1
-        if self._users > 1:
+        if self._users:
+            self._users += 1
             return
         hub = Hub(self._given or self._open())
+        self._users = 1
         try:
             await hub.backend.start(hub)
         except BaseException:

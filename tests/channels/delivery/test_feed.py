@@ -6,7 +6,7 @@ import asyncio
 
 from elio.channels.backend import GapReason, Position
 from elio.channels.cursor import read_cursor
-from elio.channels.delivery.feed import MAX_CHANNELS, Feed
+from elio.channels.delivery.feed import MAX_CHANNELS, Feed, FeedState
 from elio.channels.delivery.trail import Entry
 from elio.channels.envelope import Envelope
 from elio.channels.message import Gap, Message
@@ -127,3 +127,14 @@ def test_positions_of_a_pattern_are_bounded() -> None:
     assert not feed.is_whole
     assert "r.*" in feed.positions
     assert repr(feed) == "<Feed r.*: 0 subscribers>"
+
+
+def test_its_state_is_that_of_its_last_subscriber() -> None:
+    feed, live, behind = started("a"), Listener(), Follower()
+    assert feed.state() == FeedState(("a",), 0, 0, 0, 0)
+    live.waiting, live.size, behind.lag = 2, 100, 7
+    feed.admit(live)
+    feed.follow(behind)
+    assert feed.state() == FeedState(("a",), 0, 1, 7, 100)
+    feed.unfollow(behind)
+    assert feed.state().lag == 2

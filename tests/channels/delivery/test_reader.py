@@ -173,3 +173,16 @@ async def test_gaps_have_cursors_and_numbers() -> None:
         reader.end()
         assert reader.is_ended
         assert await reader.read() == []
+
+
+async def test_its_lag_are_the_messages_that_it_has_not_read() -> None:
+    async with hub_over(MemoryBackend()) as hub:
+        reader = await reader_at(hub, "a", "b", a=0, b=0)
+        assert reader.lag == 0
+        await publish(hub, "a", "1", "2")
+        await publish(hub, "b", "3")
+        assert reader.lag == 3
+        await reader.read()
+        assert 0 < reader.lag < 3
+        await read_all(reader)
+        assert reader.lag == 0

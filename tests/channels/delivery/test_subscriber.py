@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from elio.channels.backlog import Policy
+from elio.channels.delivery.feed import FeedState
 from elio.channels.delivery.hub import Hub
 from elio.channels.delivery.subscriber import Subscriber
 from elio.channels.engines.memory import MemoryBackend
@@ -123,3 +124,22 @@ async def test_a_backlog_that_cannot_be_read_leaves_nothing_behind(monkeypatch: 
             await one.open(("a",), backlog=5)
         assert one.feed is None
         assert hub._feeds["a",].users == 0
+
+
+async def test_the_state_of_a_feed_tells_of_those_that_take_too_little() -> None:
+    async with hub_over(MemoryBackend()) as hub:
+        live, _ = subscriber(hub)
+        slow, _ = subscriber(hub, limit=500)
+        for one in (live, slow):
+            await one.open(("a",))
+        await publish(hub, "a", "1", "2")
+        (state,) = hub.states()
+        assert state == FeedState(("a",), 2, 0, 2, live.size + slow.size)
+        await take_all(live)
+        await publish(hub, "a", *"3456")
+        await take_all(live)
+        (state,) = hub.states()
+        assert (state.subscribers, state.behind, state.queued) == (2, 1, 0)
+        assert state.lag == 4
+        await take_all(slow)
+        assert hub.states() == [FeedState(("a",), 2, 0, 0, 0)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from elio.channels.engines.choose import EngineOptions, open_engine
+from elio.channels.engines.choose import EngineOptions, engine_url, open_engine
 from elio.channels.engines.local.backend import LocalBackend
 from elio.channels.engines.memory import MemoryBackend
 from elio.channels.engines.nats.backend import NatsBackend
@@ -46,3 +46,10 @@ def test_other_schemes_are_refused_with_those_there_are(url: str) -> None:
 def test_options_are_checked_for_every_engine(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         open_engine("memory:", EngineOptions(**{**OPTIONS, **wrong}))
+
+
+def test_what_is_not_named_stands_in_the_environment_or_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELIO_CHANNELS", "nats://there")
+    assert (engine_url("redis://here"), engine_url(None), engine_url("")) == ("redis://here", *["nats://there"] * 2)
+    monkeypatch.delenv("ELIO_CHANNELS")
+    assert engine_url(None) == "memory:"

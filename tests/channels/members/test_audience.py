@@ -38,6 +38,7 @@ async def test_what_is_encoded_alike_is_encoded_once() -> None:
     assert len(calls) == 1
     assert [bytes(session.stream.written) for session in sessions] == [b"\x81\x01x"] * 3
     assert audience_of(feed, as_json) is not audience_of(feed, encode)
+    assert (audience_of(feed, encode).waiting, audience_of(feed, encode).size) == (0, 0)
     for session in sessions:
         audience_of(feed, encode).remove(session.ws)
     feed.receive(entry(2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,22 @@ async def test_a_hub_of_its_own_is_for_this_user_alone_and_leaves_nothing() -> N
     assert await says(url, "hello") == "hello"
     await hub.close()
     assert not folder.exists()
+
+
+async def test_folders_of_hubs_that_were_killed_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    living, dead, young = OwnHub(), tmp_path / "elio-channels-dead", tmp_path / "elio-channels-young"
+    await living.start()
+    (alive,) = os.listdir(tmp_path)
+    for folder in (dead, young, tmp_path / "other"):
+        folder.mkdir()
+    for name in (alive, dead.name, "other"):
+        os.utime(tmp_path / name, (0, 0))
+    hub = OwnHub()
+    await hub.start()
+    await hub.close()
+    assert set(os.listdir(tmp_path)) == {alive, young.name, "other"}
+    await living.close()
 
 
 async def test_a_path_that_has_a_hub_is_left_to_it(tmp_path: Path) -> None:

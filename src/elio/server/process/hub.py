@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,11 @@ __all__ = ["OwnHub", "hub_beside", "hub_for", "named_engine"]
 logger = logging.getLogger("elio.server")
 
 _SCHEME: Final = "local:"
+
+_PREFIX: Final = "elio-channels-"
+_SOCKET: Final = "hub"
+_YOUNG: Final = 60.0
+"""Seconds for which the folder of another hub is left alone though nobody answers there: it may be about to start."""
 
 
 class OwnHub:
@@ -48,8 +54,9 @@ class OwnHub:
         """
         path = self._path
         if path is None:
-            self._folder = tempfile.mkdtemp(prefix="elio-")
-            path = str(Path(self._folder) / "channels")
+            _remove_those_of_the_dead(Path(tempfile.gettempdir()))
+            self._folder = tempfile.mkdtemp(prefix=_PREFIX)
+            path = os.path.join(self._folder, _SOCKET)
         elif _answers(path):
             logger.info("the hub of the channels at %s is another process's", path)
             return {ENVIRONMENT: _SCHEME + path}
@@ -81,6 +88,17 @@ def _answers(path: str) -> bool:
         probe.connect(path)
         return True
     return False
+
+
+def _remove_those_of_the_dead(place: Path) -> None:
+    """A process that was killed has left the folder of its hub."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            found = folder.lstat()
+            if found.st_uid != os.getuid() or time.time() - found.st_mtime < _YOUNG:
+                continue
+            if not _answers(str(folder / _SOCKET)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
