@@ -338,15 +338,18 @@ async def fill(ws: WebSocket) -> None:
 
 
 async def test_a_server_that_takes_nothing() -> None:
+    given_up = asyncio.Event()
+
     async def then(raw: Raw) -> None:
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.sleep(PATIENCE)
+        await given_up.wait()
 
     limits = Limits(send_timeout=0.3, ping_interval=None)
     async with listening(after_handshake(then)) as port:
         ws = await connect(port, limits=limits)
         with grows_at_most(40 * MIB), pytest.raises(ConnectionClosedError):
             await fill(ws)
+        given_up.set()
 
 
 async def test_a_reset_in_the_middle_of_a_frame() -> None:

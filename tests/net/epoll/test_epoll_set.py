@@ -394,6 +394,8 @@ async def test_each_has_its_own_hash_and_length(engine: Engine) -> None:
 class OwnRecorder(Recorder, Outlet):
     """A receiver of the library's own kind."""
 
+    stream: Any = None
+
 
 @on_all
 async def test_receivers_of_our_own_are_lent_less_than_others(engine: Engine) -> None:

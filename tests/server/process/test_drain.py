@@ -236,7 +236,7 @@ async def test_what_is_cut_is_counted_and_nothing_is_an_error(caplog: pytest.Log
         assert await other.read_all() == b""
     found = [record for record in caplog.records if record.name == "elio.server"]
     assert [record.levelname for record in found] == ["WARNING"]
-    assert re.fullmatch(r"2 connections were still open after \d\.\d seconds and are cut", found[0].getMessage())
+    assert re.fullmatch(r"connections still open after \d\.\d seconds, which are cut: 2", found[0].getMessage())
 
 
 @pytest.mark.parametrize("options", [{"window": -1.0}, {"grace": float("nan")}, {"window": float("inf")}])

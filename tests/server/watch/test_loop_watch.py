@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -146,3 +149,28 @@ async def test_the_thread_ends_even_if_it_is_told_to_while_it_begins_to_ask(monk
     watch.start()
     watch._thread.join(timeout=30.0)
     assert not watch._thread.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="threads have no masks here")
+def test_signals_do_not_come_to_the_thread() -> None:
+    program = """
+import os, signal, sys, threading, time
+from elio import Router
+from elio.server.server import Server
+import asyncio
+
+async def main():
+    async with Server(Router(), port=0, loop_warning=1.0):
+        watch = next(thread for thread in threading.enumerate() if thread.name == "elio-loop-watch")
+        deadline = time.monotonic() + 30
+        while not int(blocked(watch.native_id), 16) & 1 << signal.SIGTERM - 1:
+            assert time.monotonic() < deadline
+        assert not int(blocked(os.getpid()), 16) & 1 << signal.SIGTERM - 1
+
+def blocked(thread):
+    with open(f"/proc/self/task/{thread}/status") as lines:
+        return next(line.split()[1] for line in lines if line.startswith("SigBlk"))
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

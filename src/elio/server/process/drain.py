@@ -139,7 +139,7 @@ class Drain:
         context = self._context
         if context.open:
             seconds = self._loop.time() - self._begun
-            logger.warning("%d connections were still open after %.1f seconds and are cut", context.open, seconds)
+            logger.warning("connections still open after %.1f seconds, which are cut: %d", seconds, context.open)
         tasks = list(context.websockets.values())
         for ws, task in list(context.websockets.items()):
             ws.explain(self._cause)

@@ -5,8 +5,10 @@ A blocked loop answers nobody, and peers take it for dead. The warning names the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 from asyncio import AbstractEventLoop
@@ -57,6 +59,9 @@ class LoopWatch:
     # -- in the thread -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        # A signal that came to this thread would not interrupt what blocks the thread of the loop.
+        with contextlib.suppress(AttributeError):  # not everywhere
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while not self._stopped.wait(self._seconds / 4):
             self._alive.clear()
             if self._stopped.is_set():  # the sign that stop() gave may just have been cleared
