@@ -1,1 +1,1 @@
-"""Soaks: long or large runs with a verdict, `python -m benchmarks.soak.drain` and `python -m benchmarks.soak.hold`."""
+"""Soaks: long or large runs with a verdict, `python -m benchmarks.soak.drain`, `hold`, `slow` and `channels`."""

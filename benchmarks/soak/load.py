@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import cast
 
-__all__ = ["Events", "Member", "Socket", "Tally", "in_steps", "raise_limit"]
+__all__ = ["HANDSHAKE", "Events", "Member", "Socket", "Tally", "in_steps", "raise_limit"]
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -39,6 +39,7 @@ class Site:
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process
         self._log = log
+        self._proc = Path(f"/proc/{process.pid}")
         self.port = self._read_port()
 
     def _read_port(self) -> int:
@@ -69,6 +70,19 @@ class Site:
             total += sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
         return total
 
+    def begin(self) -> int:
+        """Bytes that its first process has in memory; its peak is counted from here."""
+        (self._proc / "clear_refs").write_text("5")
+        return self._resident("VmRSS")
+
+    def peak(self) -> int:
+        """The most bytes that its first process had in memory since :meth:`begin`."""
+        return self._resident("VmHWM")
+
+    def _resident(self, name: str) -> int:
+        lines = (self._proc / "status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(name)).split()[1]) * 1024
+
     def end(self, patience: float) -> tuple[float, dict[str, int]]:
         """Wait for its end. Returns when it was, and the counts that it printed."""
         assert self.process.stdout is not None
@@ -79,12 +93,12 @@ class Site:
 
 
 @contextmanager
-def site(*options: str) -> Iterator[Site]:
-    """Start the site, and leave nothing of it behind."""
+def site(*options: str, module: str = "site") -> Iterator[Site]:
+    """Start a program of this folder, and leave nothing of it behind."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as errors:
-            command = [sys.executable, "-m", "benchmarks.soak.site", *options]
+            command = [sys.executable, "-m", f"benchmarks.soak.{module}", *options]
             path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
             process = subprocess.Popen(
                 command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "PYTHONPATH": path}

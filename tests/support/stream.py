@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 
@@ -21,6 +22,7 @@ class FakeStream:
         self.high: int | None = None
         self.protocol: Any = None
         self.remembers_peer = False
+        self.socket: socket.socket | None = None
         self._peername = peername
 
     def write(self, data: bytes) -> None:
@@ -71,7 +73,7 @@ class FakeStream:
         self.high = high
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._peername if name == "peername" else default
+        return {"peername": self._peername, "socket": self.socket}.get(name, default)
 
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol

@@ -35,6 +35,7 @@ cdef class Outlet:
     cpdef _departed(self, error)
     cpdef _cut(self, cause)
     cpdef _cut_stalled(self)
+    cpdef _cut_slow(self, bound, allowed)
     cpdef _emit(self, Py_ssize_t size)
     cpdef _room(self, Py_ssize_t size)
     cpdef flush(self)

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from ..causes import Cause, SlowConsumer, cause_of_loss
 from .ready import READY, YIELD, Later
 from .runtime import Runtime
-from .stream import Stream
+from .stream import Stream, forget_unsent
 
 __all__ = ["Outlet", "Sink", "Watcher"]
 
@@ -148,8 +148,12 @@ class Outlet:
 
     def _cut_stalled(self) -> None:
         """The peer has taken nothing for too long."""
-        queued = self._stream.get_write_buffer_size()
-        self._cut(SlowConsumer(queued, "send_timeout", self._runtime.limits.send_timeout or 0.0))
+        self._cut_slow("send_timeout", self._runtime.limits.send_timeout or 0.0)
+
+    def _cut_slow(self, bound: str, allowed: float) -> None:
+        """The peer takes too little, by the bound of this name."""
+        forget_unsent(self._stream)
+        self._cut(SlowConsumer(self._stream.get_write_buffer_size(), bound, allowed))
 
     # -- for subclasses ------------------------------------------------------------------------------------------------
 
@@ -194,8 +198,7 @@ class Outlet:
     def _write(self, data: bytes | list[bytes]) -> None:
         """Hand bytes to the stream. A peer that is too far behind is cut off: memory has a bound, whoever sends."""
         if self._paused and self._stream.get_write_buffer_size() > self._runtime.limits.max_backlog:
-            queued, allowed = self._stream.get_write_buffer_size(), self._runtime.limits.max_backlog
-            self._cut(SlowConsumer(queued, "max_backlog", allowed))
+            self._cut_slow("max_backlog", self._runtime.limits.max_backlog)
             return
         stream = self._stream
         if isinstance(data, list):

@@ -1,15 +1,20 @@
 """What every connection is above the network: a stream of bytes that pushes.
 
 TCP and TLS look alike from here on. A ``Stream`` is what an ``asyncio.Transport`` already is, narrowed to what this
-library uses; a ``Receiver`` is told what arrives. Nothing here does any work.
+library uses; a ``Receiver`` is told what arrives. Beside them stands what can be asked of every stream.
 """
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-__all__ = ["Receiver", "Stream", "lasting_peer", "peer_name"]
+__all__ = ["Receiver", "Stream", "forget_unsent", "lasting_peer", "peer_name"]
+
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+"""``SO_LINGER``: the end is a reset, and nothing is waited for."""
 
 
 class Stream(Protocol):
@@ -97,3 +102,21 @@ def lasting_peer(stream: Stream) -> str | Stream:
     Few programs ask, and a name is as large as all that a stream of the reactor keeps of its peer.
     """
     return stream if getattr(stream, "remembers_peer", False) else peer_name(stream)
+
+
+def forget_unsent(stream: Stream) -> None:
+    """Let the end of a TCP stream be a reset, with which the system drops what it holds for the peer.
+
+    Otherwise it would hold it, megabytes in its own memory, for as long as a peer that reads nothing says that it is
+    there.
+    """
+    sock = stream.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.fileno() < 0:
+        return
+    known = socket.socket(fileno=sock.fileno())  # uvloop's own object has no options
+    try:
+        known.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    except OSError:
+        return
+    finally:
+        known.detach()

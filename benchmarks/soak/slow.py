@@ -1,0 +1,226 @@
+"""Readers that stop reading among a thousand that go on: `python -m benchmarks.soak.slow`.
+
+A server hands the same messages of 1 KiB to 1,000 WebSockets, 5,000 deliveries in a second: five messages for
+everybody. (As many messages for each reader would be 5 GB in a second, and measure the machine.) Then ten of them take
+nothing more. The buffers of the system are made small, so that what they do not take stays in the server, and the bound
+of each is so low that they reach it within the run. One that is cut off comes back and stops again: there are ten at
+any time.
+
+The parts of a run: everybody reads, ten are stalled (`--seconds`), everybody reads; the outer two are half as long, so
+that what only time changes counts on both sides. The verdict: with stalled readers the resident memory of the server
+grows by no more than their ten bounds and 10 %; the 99th percentile of the time from `broadcast` to each of the others
+is within 10 % of what it was without stalled ones; and nothing that they get is missing. The readers run in this
+process, the server in its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import socket
+import time
+from array import array
+from collections.abc import Callable
+
+from elio.server.run import new_event_loop
+
+from .feed import STAMP
+from .load import HANDSHAKE, Member, Socket, Tally, in_steps, raise_limit
+from .program import Site, Verdict, site
+
+SPARE = 0.1
+"""What memory and time may have above their bound, as a share of it."""
+LOOK = 0.25
+"""Seconds between two looks at the stalled ones."""
+ESTABLISHED = 1
+"""Of the states of TCP (linux/tcp_states.h)."""
+KIB = 1024
+
+
+class Reader(Socket):
+    """A WebSocket that knows how long each message was on its way."""
+
+    def __init__(self, tally: Tally, on_lost: Callable[[Member], object]) -> None:
+        super().__init__(tally, on_lost)
+        self.latencies = array("d")
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._last = -1
+
+    def _frame(self, head: int, payload: bytes) -> None:
+        if head != 0x82:
+            super()._frame(head, payload)
+            return
+        number, sent = STAMP.unpack_from(payload)
+        self.latencies.append((time.monotonic_ns() - sent) / 1e9)
+        self.tally.received += 1
+        self.tally.reordered += self._last >= 0 and number != self._last + 1
+        self._last = number
+
+    def leave(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.gone.set_result(None)
+
+
+class Stalled:
+    """WebSockets that take nothing once they are open. One that is cut off comes back.
+
+    Attributes:
+        cut: how many were.
+    """
+
+    def __init__(self, port: int, count: int) -> None:
+        self.cut = 0
+        self._port = port
+        self._socks = [self._open() for _ in range(count)]
+
+    def _open(self) -> socket.socket:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        sock.settimeout(10.0)
+        sock.connect(("127.0.0.1", self._port))
+        sock.sendall(HANDSHAKE)
+        sock.recv(1)
+        return sock
+
+    def come_back(self) -> None:
+        """Replace those that were cut off."""
+        for place, sock in enumerate(self._socks):
+            state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+            if state != ESTABLISHED:
+                self.cut += 1
+                sock.close()
+                self._socks[place] = self._open()
+
+    def close(self) -> None:
+        for sock in self._socks:
+            sock.close()
+
+
+class Soak:
+    """One run."""
+
+    def __init__(self, options: argparse.Namespace, found: Site) -> None:
+        self.options = options
+        self.site = found
+        self.tally = Tally()
+        self.others: list[Reader] = []
+        self.lost = 0
+
+    async def run(self) -> int:
+        options = self.options
+        await in_steps([lambda: self._open(self.others) for _ in range(options.readers - options.stalled)])
+        await self._all_read("warm-up", options.warmup)
+        self._take()
+        await self._all_read("all read", options.seconds / 2)
+        without = self._take()
+        resident = self.site.begin()
+        cut = await self._some_stall()
+        with_stalled, grown = self._take(), self.site.peak() - resident
+        await self._all_read("all read", options.seconds / 2)
+        without += self._take()
+        return self._judge(without, with_stalled, grown=grown, cut=cut)
+
+    async def _open(self, readers: list[Reader]) -> None:
+        loop = asyncio.get_running_loop()
+        _, reader = await loop.create_connection(lambda: Reader(self.tally, self._lost), "127.0.0.1", self.site.port)
+        await asyncio.wait_for(reader.ready, 30.0)
+        readers.append(reader)
+
+    def _lost(self, reader: Member) -> None:
+        self.lost += 1
+
+    async def _all_read(self, name: str, seconds: float) -> None:
+        some: list[Reader] = []
+        await in_steps([lambda: self._open(some) for _ in range(self.options.stalled)])
+        await self._watch(name, seconds, lambda: None)
+        lost = self.lost
+        for reader in some:
+            reader.leave()
+        await asyncio.gather(*(reader.gone for reader in some))
+        self.lost = lost
+
+    async def _some_stall(self) -> int:
+        """Returns how often one was cut off."""
+        stalled = Stalled(self.site.port, self.options.stalled)
+        try:
+            await self._watch("some are stalled", self.options.seconds, stalled.come_back)
+        finally:
+            stalled.close()
+        return stalled.cut
+
+    async def _watch(self, name: str, seconds: float, look: Callable[[], None]) -> None:
+        end = time.monotonic() + seconds
+        told = 0.0
+        while (now := time.monotonic()) < end:
+            look()
+            if now >= told:
+                told = now + 5.0
+                print(f"{name}, {end - now:.0f} s to go: {self.site.memory() / 1e6:.1f} MB", flush=True)
+            await asyncio.sleep(min(LOOK, end - now))
+
+    def _take(self) -> list[float]:
+        """The times since the last call."""
+        found = [each for reader in self.others for each in reader.latencies]
+        for reader in self.others:
+            del reader.latencies[:]
+        return found
+
+    def _judge(self, without: list[float], with_stalled: list[float], *, grown: int, cut: int) -> int:
+        options, verdict = self.options, Verdict()
+        allowed = int(options.stalled * options.max_backlog * (1 + SPARE))
+        verdict.check("memory has grown by", f"{grown / KIB:.0f} of {allowed / KIB:.0f} KiB", grown <= allowed)
+        verdict.check("stalled readers cut off", cut, cut > 0)
+        for share in (0.5, 0.99):
+            before, now = quantile(without, share), quantile(with_stalled, share)
+            times = f"{before * 1e3:.2f} ms, with stalled ones {now * 1e3:.2f} ms, {now / before - 1:+.1%}"
+            verdict.check(
+                f"{share:.0%} arrive within", times, share < 0.99 or options.memory_only or now <= before * (1 + SPARE)
+            )
+        verdict.check("missing", self.tally.reordered, self.tally.reordered == 0)
+        verdict.check("others that were lost", self.lost, self.lost == 0)
+        verdict.check("refused", self.tally.refused, self.tally.refused == 0)
+        print(f"{self.tally.received} messages have come", flush=True)
+        return verdict.status()
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+async def soak(options: argparse.Namespace) -> int:
+    interval = options.readers / options.rate
+    feed = ("--interval", str(interval), "--size", str(options.size), "--max-backlog", str(options.max_backlog))
+    with site(*feed, module="feed") as found:
+        run = Soak(options, found)
+        status = await run.run()
+        for reader in run.others:
+            reader.leave()
+        await asyncio.gather(*(reader.gone for reader in run.others))
+        found.process.send_signal(signal.SIGTERM)
+        await asyncio.get_running_loop().run_in_executor(None, found.end, 30.0)
+        print("\n".join(found.log.splitlines()[:20]), flush=True)
+        return status or found.process.returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--readers", type=int, default=1000, help="in all (default: %(default)s)")
+    parser.add_argument("--stalled", type=int, default=10, help="of them (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=5000.0, help="deliveries per second (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=1024, help="bytes of a message (default: %(default)s)")
+    parser.add_argument("--max-backlog", type=int, default=64 * KIB, help="bytes for each (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="with stalled readers (default: %(default)s)")
+    parser.add_argument("--warmup", type=float, default=2.0, help="seconds that do not count (default: %(default)s)")
+    parser.add_argument("--memory-only", action="store_true", help="times are told and not judged")
+    raise_limit()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(soak(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
