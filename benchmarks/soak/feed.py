@@ -1,7 +1,7 @@
 """The server of the soak of slow readers, as a program: `python -m benchmarks.soak.feed OPTIONS`.
 
-Every WebSocket gets the same messages, by `broadcast`. Each begins with its number and the time at which it was handed
-over, in nanoseconds of the system's monotonic clock, which all processes of a machine share.
+Its WebSockets are in rooms, and each room gets the same messages, by `broadcast`. A message begins with its number and
+the time at which it was handed over, in nanoseconds of the system's monotonic clock, which all processes share.
 """
 
 from __future__ import annotations
@@ -21,29 +21,35 @@ __all__ = ["STAMP", "main"]
 STAMP = struct.Struct("!QQ")
 """Number and time, the first bytes of a message."""
 
+ROOMS = 20
+"""They have their messages one after the other, so that readers do not all want the same millisecond."""
+
 router = Router()
-members: set[WebSocket] = set()
+rooms: list[set[WebSocket]] = [set() for _ in range(ROOMS)]
+joined = count()
 tasks: list[asyncio.Task[None]] = []
 
 
 @router.websocket("/ws", compression=False)
 async def websocket(ws: WebSocket) -> None:
     await ws.send(f"pid {os.getpid()}")
-    members.add(ws)
+    room = rooms[next(joined) % ROOMS]
+    room.add(ws)
     try:
         await ws.wait_closed()
     finally:
-        members.discard(ws)
+        room.discard(ws)
 
 
 async def tell_all(interval: float, size: int) -> None:
-    """One message for everybody in each interval."""
+    """One message for each room in each interval."""
     rest = bytes(size - STAMP.size)
     due = time.monotonic()
     for number in count():
-        broadcast(members, STAMP.pack(number, time.monotonic_ns()) + rest)
-        due += interval
-        await asyncio.sleep(max(due - time.monotonic(), 0.0))
+        for room in rooms:
+            broadcast(room, STAMP.pack(number, time.monotonic_ns()) + rest)
+            due += interval / ROOMS
+            await asyncio.sleep(max(due - time.monotonic(), 0.0))
 
 
 def listen(send_buffer: int) -> int:

@@ -1,10 +1,9 @@
 """Readers that stop reading among a thousand that go on: `python -m benchmarks.soak.slow`.
 
-A server hands the same messages of 1 KiB to 1,000 WebSockets, 5,000 deliveries in a second: five messages for
-everybody. (As many messages for each reader would be 5 GB in a second, and measure the machine.) Then ten of them take
-nothing more. The buffers of the system are made small, so that what they do not take stays in the server, and the bound
-of each is so low that they reach it within the run. One that is cut off comes back and stops again: there are ten at
-any time.
+A server hands messages of 1 KiB to 1,000 WebSockets in 20 rooms, 5,000 deliveries in a second: five for each of them.
+(As many for each would be 5 GB in a second, and measure the machine.) Then ten of them take nothing more. The buffers
+of the system are made small, so that what they do not take stays in the server, and the bound of each is so low that
+they reach it within the run. One that is cut off comes back and stops again: there are ten at any time.
 
 The parts of a run: everybody reads, ten are stalled (`--seconds`), everybody reads; the outer two are half as long, so
 that what only time changes counts on both sides. The verdict: with stalled readers the resident memory of the server
