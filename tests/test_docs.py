@@ -31,6 +31,7 @@ BLOCK: Final = re.compile(
     r"^(?:<!-- (?P<mark>run|run on) -->\n)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 NAME: Final = re.compile(r"`(elio(?:\.[A-Za-z_]\w*)+)(?:\([^`]*\))?`")
+TEST: Final = re.compile(r"^ *(?:async )?def (test_\w+)\(", re.MULTILINE)
 TIMEOUT: Final = 20.0
 
 
@@ -112,6 +113,21 @@ def test_names_exist() -> None:
     names = {(name, place) for place, text in all_pages().items() for name in NAME.findall(text)}
     missing = [f"{place}: {name}" for name, place in sorted(names) if not exists(name)]
     assert not missing, "\n".join(["the documentation speaks of what is not there:", *missing])
+
+
+def test_the_tests_that_pages_name_exist() -> None:
+    sources = (path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    present = {name for source in sources for name in TEST.findall(source)}
+    named = {(name, place) for place, text in all_pages().items() for name in re.findall(r"`(test_\w+)`", text)}
+    assert len(named) > 50
+    assert [f"{place}: {name}" for name, place in sorted(named) if name not in present] == []
+
+
+def test_every_row_of_failures_names_a_test() -> None:
+    text = (ROOT / "docs" / "explanations" / "failures.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| what has")]
+    assert len(rows) > 40
+    assert [row for row in rows if not re.search(r"`test_\w+`[^|]*\|$", row)] == []
 
 
 def exists(name: str) -> bool:

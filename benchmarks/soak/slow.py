@@ -106,23 +106,28 @@ class Soak:
     def __init__(self, options: argparse.Namespace, found: Site) -> None:
         self.options = options
         self.site = found
+        self.verdict = Verdict()
         self.tally = Tally()
         self.others: list[Reader] = []
         self.lost = 0
+        self.grown = 0
+        self.cut = 0
+        self.without: list[float] = []
+        self.with_stalled: list[float] = []
 
-    async def run(self) -> int:
+    async def run(self) -> None:
         options = self.options
         await in_steps([lambda: self._open(self.others) for _ in range(options.readers - options.stalled)])
         await self._all_read("warm-up", options.warmup)
         self._take()
         await self._all_read("all read", options.seconds / 2)
-        without = self._take()
+        self.without = self._take()
         resident = self.site.begin()
-        cut = await self._some_stall()
-        with_stalled, grown = self._take(), self.site.peak() - resident
+        self.cut = await self._some_stall()
+        self.with_stalled, self.grown = self._take(), self.site.peak() - resident
         await self._all_read("all read", options.seconds / 2)
-        without += self._take()
-        return self._judge(without, with_stalled, grown=grown, cut=cut)
+        self.without += self._take()
+        await self._leave(self.others)
 
     async def _open(self, readers: list[Reader]) -> None:
         loop = asyncio.get_running_loop()
@@ -137,10 +142,13 @@ class Soak:
         some: list[Reader] = []
         await in_steps([lambda: self._open(some) for _ in range(self.options.stalled)])
         await self._watch(name, seconds, lambda: None)
+        await self._leave(some)
+
+    async def _leave(self, readers: list[Reader]) -> None:
         lost = self.lost
-        for reader in some:
+        for reader in readers:
             reader.leave()
-        await asyncio.gather(*(reader.gone for reader in some))
+        await asyncio.gather(*(reader.gone for reader in readers))
         self.lost = lost
 
     async def _some_stall(self) -> int:
@@ -169,26 +177,31 @@ class Soak:
             del reader.latencies[:]
         return found
 
-    def _judge(self, without: list[float], with_stalled: list[float], *, grown: int, cut: int) -> int:
-        options, verdict = self.options, Verdict()
+    def judge(self, log: str) -> int:
+        """Say what was found. Returns the exit status."""
+        options, check = self.options, self.verdict.check
         allowed = int(options.stalled * options.max_backlog * (1 + SPARE))
-        verdict.check("memory has grown by", f"{grown / KIB:.0f} of {allowed / KIB:.0f} KiB", grown <= allowed)
-        verdict.check("stalled readers cut off", cut, cut > 0)
-        for share in (0.5, 0.99):
-            before, now = quantile(without, share), quantile(with_stalled, share)
-            times = f"{before * 1e3:.2f} ms, with stalled ones {now * 1e3:.2f} ms, {now / before - 1:+.1%}"
-            verdict.check(
-                f"{share:.0%} arrive within", times, share < 0.99 or options.memory_only or now <= before * (1 + SPARE)
-            )
-        verdict.check("missing", self.tally.reordered, self.tally.reordered == 0)
-        verdict.check("others that were lost", self.lost, self.lost == 0)
-        verdict.check("refused", self.tally.refused, self.tally.refused == 0)
+        check("memory has grown by", f"{self.grown / KIB:.0f} of {allowed / KIB:.0f} KiB", self.grown <= allowed)
+        check("stalled readers cut off", self.cut, self.cut > 0)
+        before, now = quantile(self.without, 0.5), quantile(self.with_stalled, 0.5)
+        check("half of all arrive within", compared(before, now), min(before, now) > 0.0)
+        before, now = quantile(self.without, 0.99), quantile(self.with_stalled, 0.99)
+        check("99 % arrive within", compared(before, now), options.memory_only or now <= before * (1 + SPARE))
+        check("missing", self.tally.reordered, self.tally.reordered == 0)
+        check("others that were lost", self.lost, self.lost == 0)
+        check("refused", self.tally.refused, self.tally.refused == 0)
+        check("lines in the log", len(log.splitlines()), "Traceback" not in log and "ERROR" not in log)
         print(f"{self.tally.received} messages have come", flush=True)
-        return verdict.status()
+        return self.verdict.status()
 
 
 def quantile(values: list[float], share: float) -> float:
-    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)] if values else 0.0
+
+
+def compared(before: float, now: float) -> str:
+    change = f", {now / before - 1:+.1%}" if before else ""
+    return f"{before * 1e3:.2f} ms, with stalled ones {now * 1e3:.2f} ms{change}"
 
 
 async def soak(options: argparse.Namespace) -> int:
@@ -196,14 +209,12 @@ async def soak(options: argparse.Namespace) -> int:
     feed = ("--interval", str(interval), "--size", str(options.size), "--max-backlog", str(options.max_backlog))
     with site(*feed, module="feed") as found:
         run = Soak(options, found)
-        status = await run.run()
-        for reader in run.others:
-            reader.leave()
-        await asyncio.gather(*(reader.gone for reader in run.others))
+        await run.run()
         found.process.send_signal(signal.SIGTERM)
         await asyncio.get_running_loop().run_in_executor(None, found.end, 30.0)
-        print("\n".join(found.log.splitlines()[:20]), flush=True)
-        return status or found.process.returncode
+        log = found.log
+        print("\n".join(log.splitlines()[:20]), flush=True)
+        return run.judge(log) or found.process.returncode
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from hmac import compare_digest
 
 import pytest
 
@@ -85,3 +86,18 @@ def test_a_password_is_not_shown() -> None:
 )
 def test_same_secret(given: str, secret: str, same: bool) -> None:
     assert same_secret(given, secret) is same
+
+
+def test_secrets_are_compared_as_digests_of_one_length_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(a: bytes, b: bytes) -> bool:
+        compared.append((a, b))
+        return compare_digest(a, b)
+
+    monkeypatch.setattr("elio.auth.credentials.compare_digest", compare)
+    assert not same_secret("a", "much longer")
+    assert Credentials("ada", "secret").match("ada", "secret")
+    assert not Credentials("ada", "secret").match("", "")
+    assert len(compared) >= 3
+    assert {len(each) for pair in compared for each in pair} == {32}

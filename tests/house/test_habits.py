@@ -1,4 +1,4 @@
-"""Habits of the source: docstrings on what is public, no ``assert`` that decides anything."""
+"""Habits of the source: docstrings on what is public, no ``assert`` that decides anything, no data that is code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from support.house import Module, modules, report
 
 # Classes with the methods of an interface of Python, which its documentation explains.
 FOREIGN_INTERFACES: Final = frozenset({"Receiver"})
+
+# Modules that make objects of any kind out of bytes.
+LOADERS: Final = frozenset({"dill", "marshal", "pickle", "shelve"})
 
 
 def public_definitions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
@@ -59,3 +62,29 @@ def test_nothing_depends_on_assert() -> None:
         if isinstance(node, ast.Assert)
     ]
     assert not breaches, report("`python -O` leaves assert statements out; raise instead:", breaches)
+
+
+def test_nothing_that_comes_in_can_be_code() -> None:
+    breaches = [
+        f"{module.at(node)}: {ast.unparse(node)}"
+        for module in python_modules()
+        for node in ast.walk(module.tree)
+        if runs_data(node)
+    ]
+    assert not breaches, report("whoever writes to a queue or a file would run what they like:", breaches)
+
+
+def runs_data(node: ast.AST) -> bool:
+    """Whether a node loads objects, or code, out of bytes."""
+    if isinstance(node, ast.Import):
+        return any(alias.name in LOADERS for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return node.module in LOADERS
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec")
+
+
+def test_what_runs_data_is_recognised() -> None:
+    source = "import pickle\nfrom marshal import loads\neval(data)\n"
+    assert [runs_data(node) for node in ast.parse(source).body[:2]] == [True, True]
+    assert any(runs_data(node) for node in ast.walk(ast.parse("eval(data)")))
+    assert not any(runs_data(node) for node in ast.walk(ast.parse("import json\njson.loads(data)")))

@@ -18,21 +18,11 @@ from support.raw import HANDSHAKE, serve, until
 ESTABLISHED, CLOSED = 1, 7
 """States of TCP (linux/tcp_states.h)."""
 
+OPTIONS = "--readers 20 --stalled 5 --rate 2000 --max-backlog 131072 --seconds 2 --warmup 0.2"
+
 
 async def test_stalled_readers_cost_their_bounds_and_the_others_miss_nothing() -> None:
-    options = (
-        "--readers",
-        "20",
-        "--stalled",
-        "5",
-        "--rate",
-        "4000",
-        "--seconds",
-        "1",
-        "--warmup",
-        "0.2",
-        "--memory-only",
-    )
+    options = (*OPTIONS.split(), "--memory-only")
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     finished = await run(sys.executable, "-m", "benchmarks.soak.slow", *options, environment=environment)
     assert finished.status == 0, finished.output.decode() + finished.errors
