@@ -180,7 +180,8 @@ class Soak:
     def judge(self, log: str) -> int:
         """Say what was found. Returns the exit status."""
         options, check = self.options, self.verdict.check
-        allowed = int(options.stalled * options.max_backlog * (1 + SPARE))
+        kept = options.max_backlog * (1 + options.overhead / options.size)
+        allowed = int(options.stalled * kept * (1 + SPARE))
         check("memory has grown by", f"{self.grown / KIB:.0f} of {allowed / KIB:.0f} KiB", self.grown <= allowed)
         check("stalled readers cut off", self.cut, self.cut > 0)
         before, now = quantile(self.without, 0.5), quantile(self.with_stalled, 0.5)
@@ -226,6 +227,7 @@ def main() -> int:
     parser.add_argument("--max-backlog", type=int, default=64 * KIB, help="bytes for each (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=30.0, help="with stalled readers (default: %(default)s)")
     parser.add_argument("--warmup", type=float, default=2.0, help="seconds that do not count (default: %(default)s)")
+    parser.add_argument("--overhead", type=int, default=0, help="bytes for each message that waits (default: 0)")
     parser.add_argument("--memory-only", action="store_true", help="times are told and not judged")
     raise_limit()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
