@@ -17,7 +17,16 @@ from elio.limits import LARGEST, UNSET, Limits, bound, with_bounds
 
 FIELDS = dataclasses.fields(Limits)
 OPTIONAL = {field.name for field in FIELDS if str(field.type).endswith("None")}
-ABOVE_ZERO = {"keep_alive_interval", "max_connections", "max_queue", "ping_interval", "unacknowledged_timeout"}
+ABOVE_ZERO = {
+    "body_grace",
+    "keep_alive_interval",
+    "max_connections",
+    "max_connections_per_address",
+    "max_queue",
+    "min_body_rate",
+    "ping_interval",
+    "unacknowledged_timeout",
+}
 
 
 def make(name: str, value: Any) -> Limits:

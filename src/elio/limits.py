@@ -69,7 +69,7 @@ class Limits:
     body_timeout: float | None = 30.0
     """Longest silence inside a request body that a handler waits for."""
     min_body_rate: int | None = 240
-    """Bytes of a request body in a second, on the average of ``body_grace`` seconds; below it 408. Slower is no modem."""
+    """Bytes of a request body in a second, on the average of ``body_grace`` seconds; else 408. Modems are faster."""
     body_grace: float = 5.0
     """Over so many seconds, one after the other, ``min_body_rate`` is averaged: shorter pauses are nobody's fault."""
     keep_alive_timeout: float | None = 30.0
