@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from elio import Limits
+from elio import Limits, Server
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 BLOCK: Final = re.compile(
@@ -164,6 +164,13 @@ def test_every_bound_stands_in_the_table_of_limits_with_its_default() -> None:
         for name, default in rows.items()
     }
     assert told == {field.name: getattr(Limits(), field.name) for field in fields(Limits)}
+
+
+def test_every_option_of_a_server_stands_on_the_page_about_security_with_its_default() -> None:
+    text = (ROOT / "docs" / "explanations" / "security.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^|]+?)` \| \S", text, re.MULTILINE))
+    options = list(inspect.signature(Server).parameters.values())[1:]
+    assert {name: eval(default) for name, default in rows.items()} == {o.name: o.default for o in options}
 
 
 def test_a_block_with_await_is_executed() -> None:

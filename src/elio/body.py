@@ -116,6 +116,11 @@ class Body:
         """Whether a reader waits for more of it."""
         return self._waiter is not None
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether its sender may be waiting to be asked for it (``100 Continue``)."""
+        return self._on_first_read is not None and not self._received
+
     def feed(self, data: bytes) -> None:
         """Add bytes that have arrived."""
         self._received += len(data)

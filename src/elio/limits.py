@@ -25,7 +25,16 @@ LARGEST: Final = (1 << 63) - 1
 
 # Nothing would ever pass, or something would never stop.
 _ABOVE_ZERO: Final = frozenset(
-    {"keep_alive_interval", "max_connections", "max_queue", "ping_interval", "unacknowledged_timeout"}
+    {
+        "body_grace",
+        "keep_alive_interval",
+        "max_connections",
+        "max_connections_per_address",
+        "max_queue",
+        "min_body_rate",
+        "ping_interval",
+        "unacknowledged_timeout",
+    }
 )
 
 
@@ -59,6 +68,10 @@ class Limits:
     """From the first byte of a request (or the accept of the connection) to the end of its head."""
     body_timeout: float | None = 30.0
     """Longest silence inside a request body that a handler waits for."""
+    min_body_rate: int | None = 240
+    """Bytes of a request body in a second, on the average of ``body_grace`` seconds; else 408. Modems are faster."""
+    body_grace: float = 5.0
+    """Over so many seconds, one after the other, ``min_body_rate`` is averaged: shorter pauses are nobody's fault."""
     keep_alive_timeout: float | None = 30.0
     """Longest silence between two requests of one connection."""
     tls_handshake_timeout: float = 10.0
@@ -72,7 +85,10 @@ class Limits:
 
     # -- connections
     max_connections: int | None = 15_000
-    """Open connections of one server in all; one more is answered 503 and closed."""
+    """Open connections of one server in all, TLS handshakes included; one more is answered 503 and closed."""
+    max_connections_per_address: int | None = 1_000
+    """The same of one address: more than come from behind one NAT, and no room for one client to fill. Not counted are
+    loopback, Unix sockets and trusted proxies, but whom these name."""
     backlog: int = 1024
     """Connections that the system holds ready for accepting."""
     unacknowledged_timeout: float | None = 15.0

@@ -67,6 +67,12 @@ class Timer:
         self.wait, self._callback = seconds, callback
         return self
 
+    def time(self) -> float:
+        return 0.0
+
+    def when(self) -> float:
+        return self.wait or 0.0
+
     def cancel(self) -> None:
         self.wait = None
 

@@ -19,6 +19,7 @@ cdef class TlsRuntime:
     cdef readonly bytearray buffer
     cdef readonly object view
     cdef public object context
+    cdef readonly object gate
     cdef readonly object loop
     cdef readonly double handshake_timeout
 
@@ -43,6 +44,7 @@ cdef class TlsStream(Sink):
     cdef int _state
 
     cdef _shake_hands(self)
+    cdef _fail_handshake(self, cause)
     cdef _stop_timer(self)
     cdef _fail(self, str what, error)
     cdef _go_on(self)

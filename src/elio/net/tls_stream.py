@@ -13,9 +13,11 @@ import ssl
 from collections.abc import Iterable
 from typing import Any, Final
 
+from ..causes import Cause, HandshakeTimeout, cause_of_loss
 from .outlet import Sink
+from .stream import Stream
 
-__all__ = ["TlsRuntime", "TlsStream"]
+__all__ = ["Gate", "TlsRuntime", "TlsStream"]
 
 logger = logging.getLogger("elio.server")
 
@@ -40,6 +42,20 @@ _CLOSING: Final = 2
 _CLOSED: Final = 3
 
 
+class Gate:
+    """Who is told of handshakes, and which of them may begin: here all of them."""
+
+    def begin(self, stream: Stream, receiver: Any) -> bool:
+        """A connection is there. Returns whether it is let in; if not, nothing more is told of it."""
+        return True
+
+    def complete(self, stream: Stream, receiver: Any) -> None:
+        """Its handshake is complete."""
+
+    def failed(self, stream: Stream, receiver: Any, cause: Cause, seconds: float) -> None:
+        """Its handshake, begun so many seconds ago, will never be complete."""
+
+
 class TlsRuntime:
     """What all TLS streams of a server share.
 
@@ -47,14 +63,22 @@ class TlsRuntime:
         loop: the running loop.
         context: certificates and versions, of handshakes that begin from now on; it may be replaced.
         handshake_timeout: seconds for a handshake, from the accept on.
+        gate: who is told of handshakes.
     """
 
-    __slots__ = ("buffer", "context", "handshake_timeout", "loop", "view")
+    __slots__ = ("buffer", "context", "gate", "handshake_timeout", "loop", "view")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, handshake_timeout: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: ssl.SSLContext,
+        handshake_timeout: float,
+        gate: Gate | None = None,
+    ) -> None:
         self.loop = loop
         self.context = context
         self.handshake_timeout = handshake_timeout
+        self.gate = gate or Gate()
         self.buffer = bytearray(_BUFFER)
         self.view = memoryview(self.buffer)
 
@@ -113,6 +137,9 @@ class TlsStream(Sink):
     def connection_made(self, transport: Any) -> None:
         """The stream below is open."""
         self._stream = transport
+        if not self._shared.gate.begin(transport, self._receiver):
+            self._receiver = None
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Ciphertext of the peer."""
@@ -130,10 +157,13 @@ class TlsStream(Sink):
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream below is closed."""
         self._drop()
-        self._stop_timer()
+        error = exc if self._error is None else self._error
         if self._told:
             self._told = False
-            self._receiver.connection_lost(exc if self._error is None else self._error)
+            self._receiver.connection_lost(error)
+        else:
+            self._fail_handshake(cause_of_loss(error))
+        self._stop_timer()
         self._receiver = None
 
     def pause_writing(self) -> None:
@@ -170,6 +200,7 @@ class TlsStream(Sink):
         self._stop_timer()
         self._state = _OPEN
         self._told = True
+        self._shared.gate.complete(self._stream, self._receiver)
         self._receiver.connection_made(self)
 
     def _give_up(self) -> None:
@@ -177,10 +208,18 @@ class TlsStream(Sink):
         if self._stream is None or self._state == _CLOSED:
             return
         if self._state == _HANDSHAKE:
-            logger.debug("no TLS handshake in time")
+            self._fail_handshake(HandshakeTimeout(self._shared.handshake_timeout))
             self.abort()
         else:
             self._stream.close()
+
+    def _fail_handshake(self, cause: Cause) -> None:
+        """It is known why the handshake will never be complete: the first cause counts."""
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            shared = self._shared
+            begun = self._timer.when() - shared.handshake_timeout
+            shared.gate.failed(self._stream, receiver, cause, shared.loop.time() - begun)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

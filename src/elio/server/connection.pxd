@@ -33,7 +33,6 @@ cdef class HttpConnection(Outlet):
     cdef _fail(self, error, cause)
     cdef _close_behind_response(self)
     cdef _linger(self)
-    cdef bint _is_one_too_many(self) except -1
     cpdef _take_output(self)
     cpdef _closed_error(self)
     cpdef pause_writing(self)

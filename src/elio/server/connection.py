@@ -20,7 +20,7 @@ from ..net.stream import Stream, lasting_peer, peer_name
 from ..session import WebSocket
 from .context import Context
 from .exchange import Exchange
-from .failures import error_response
+from .failures import error_response, too_many
 
 __all__ = ["HttpConnection"]
 
@@ -32,6 +32,9 @@ _LAST_CALL: Final = 1.0
 
 _HALF_CLOSED: Final = 0.03
 """Seconds in which an answer has to go on after its client has ended its half of the connection."""
+
+_REFUSALS: Final = 256
+"""Connections beyond a bound that are answered, before the next ones are cut off: answers take memory, too."""
 
 _READ_AHEAD: Final = 64 * 1024
 """Bytes of pipelined requests that are kept; reading stops above."""
@@ -83,12 +86,17 @@ class HttpConnection(Outlet):
         self.context.counters.accepted += 1
         if self.context.closing and transport.get_extra_info("ssl_object") is not None:
             self.explain(self.context.drain)
+            self.context.addresses.enter(self.client)
             transport.close()  # its handshake took longer than the server was there
             return
         self.context.connections[self] = None
-        if self._is_one_too_many():
-            return
-        self._set_deadline(self._runtime.limits.headers_timeout)
+        excess = self.context.enter(self.client)
+        if excess is None:
+            self._set_deadline(self._runtime.limits.headers_timeout)
+        elif excess.size > excess.allowed + _REFUSALS:
+            self._cut(excess)
+        else:
+            self._fail(too_many(excess), excess)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
@@ -131,6 +139,7 @@ class HttpConnection(Outlet):
         """The stream is closed."""
         self._lost = True
         self.context.forget(self)
+        self.context.addresses.leave(self.client)
         self._runtime.timer.forget(self, self._bucket)
         exchange = self._exchange
         if exchange is not None and exchange.events is not None and self.cause is None:
@@ -167,7 +176,7 @@ class HttpConnection(Outlet):
                 self._begin(event)
             elif isinstance(event, EndOfBody):
                 if self._exchange is not None:
-                    self._exchange.body.feed_eof()
+                    self._exchange.body_complete()
                 self._next()
             else:
                 self._violated(event)
@@ -321,16 +330,6 @@ class HttpConnection(Outlet):
             self._stream.write_eof()
         self._set_deadline(_LINGER)
         self.regulate()
-
-    def _is_one_too_many(self) -> bool:
-        bound = self._runtime.limits.max_connections
-        open_now = len(self.context.connections) + len(self.context.websockets)
-        if bound is None or open_now <= bound:
-            return False
-        self.context.counters.rejected += 1
-        error = HTTPError(503, "too many connections", headers=[("Retry-After", "5")])
-        self._fail(error, OverLimit("max_connections", open_now, bound))
-        return True
 
     def _take_output(self) -> bytes:
         return self.http.data_to_send()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from ..causes import Aborted, Cause, Drain
+from ..causes import Aborted, Cause, Drain, OverLimit
 from ..http.message import http_date
 from ..net.runtime import Runtime
 from ..net.stream import Stream, peer_name
@@ -16,6 +16,7 @@ from ..request import Request
 from ..response import Response
 from ..session import WebSocket
 from .cors import Handler
+from .entry.addresses import Addresses
 from .entry.proxies import TrustedProxies
 from .watch.counters import Counters
 from .watch.observers import Observers
@@ -54,6 +55,8 @@ class Context:
         allowed_hosts: host names that requests may be for, or None for loopback names only.
         scheme: ``http`` or ``https``.
         proxies: whose word about clients is believed; None for nobody's.
+        addresses: how many connections each address has open.
+        handshaking: connections with a TLS handshake that goes on.
         connections: HTTP connections that are open.
         websockets: WebSockets with the task that runs their handler.
         counters: what the server has seen.
@@ -67,12 +70,14 @@ class Context:
         "_date_second",
         "_empty",
         "access_log",
+        "addresses",
         "allowed_hosts",
         "app",
         "closing",
         "connections",
         "counters",
         "drain",
+        "handshaking",
         "observers",
         "on_error",
         "origins",
@@ -102,6 +107,8 @@ class Context:
         self.allowed_hosts = allowed_hosts
         self.scheme = scheme
         self.proxies = proxies
+        self.addresses = Addresses(runtime.limits.max_connections_per_address, proxies)
+        self.handshaking = 0
         self.access_log = logging.getLogger("elio.access")
         self.connections: dict[Tracked, None] = {}  # ordered, and a third of a set's size
         self.websockets: dict[WebSocket, asyncio.Task[Any]] = {}
@@ -127,11 +134,30 @@ class Context:
         """How many connections are open, WebSockets included."""
         return len(self.connections) + len(self.websockets)
 
+    def enter(self, client: str | Stream) -> OverLimit | None:
+        """A connection of this client is open, until ``addresses.leave``; it is among :attr:`open` already.
+
+        Returns:
+            The bound that it is beyond, if there is one; it is counted nevertheless.
+        """
+        return self.enter_address(client) or self._check("max_connections", self.open + self.handshaking)
+
+    def enter_address(self, client: str | Stream) -> OverLimit | None:
+        """The same for a client of a connection that has been let in."""
+        return self._check("max_connections_per_address", self.addresses.enter(client))
+
+    def _check(self, name: str, count: int) -> OverLimit | None:
+        allowed = getattr(self.runtime.limits, name)
+        if allowed is None or count <= allowed:
+            return None
+        self.counters.rejected += 1
+        return OverLimit(name, count, allowed)
+
     def ended(self, protocol: str, cause: Cause | None, seconds: float, what: Request | str | Stream) -> None:
         """Every end of a connection comes by here, once.
 
         Args:
-            protocol: ``"websocket"``, ``"sse"`` or ``"http"``.
+            protocol: ``"websocket"``, ``"sse"``, ``"http"``, or ``"tls"`` for a handshake that was never complete.
             cause: why; None where nobody has said it, which is a program that closed what is not its own.
             seconds: for how long it was open.
             what: the request that opened it, or the client.

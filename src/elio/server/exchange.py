@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from ..body import EMPTY_BODY, Body
-from ..causes import Cause, HandlerError
+from ..causes import Cause, HandlerError, RequestTimeout
 from ..errors import ClientDisconnected, HTTPError, LocalProtocolError
 from ..event_stream import EventStream
 from ..headers import Headers
@@ -17,7 +17,7 @@ from ..http.http1 import ServerConnection
 from ..http.message import RequestHead
 from ..http.response import encode_chunk
 from ..net.runtime import Runtime
-from ..net.stream import Stream
+from ..net.stream import Stream, peer_name
 from ..net.task import start_task
 from ..query import hide_secrets
 from ..request import Request
@@ -25,8 +25,9 @@ from ..response import Response
 from ..session import WebSocket
 from ..websocket.handshake import host_allowed
 from .context import Context
-from .failures import error_response, log_failure, respond, response_to
+from .failures import error_response, log_failure, respond, response_to, too_many
 from .upgrade import Run, Streaming, StreamRun, Upgrade, WebSocketRun, open_websocket
+from .watch.pace import Pace
 
 __all__ = ["Exchange", "Line"]
 
@@ -92,8 +93,10 @@ class Exchange:
 
     __slots__ = (
         "_context",
+        "_counted",
         "_is_over",
         "_line",
+        "_pace",
         "_standing",
         "_started",
         "_task",
@@ -118,6 +121,8 @@ class Exchange:
         self.websocket: WebSocket | None = None
         self._task: asyncio.Task[None] | None = None
         self._standing: Run | None = None
+        self._pace: Pace | None = None
+        self._counted: str | Stream = ""  # who is counted for this request, and not for the connection
         self._is_over = False
         self.has_begun = False
 
@@ -129,6 +134,9 @@ class Exchange:
     def begin(self) -> None:
         """Answer the request; it may have been answered when this returns."""
         self.has_begun = True
+        if self.body is not EMPTY_BODY:
+            runtime = self._line.runtime
+            self._pace = Pace.of(self.body, runtime.timer, runtime.limits, self._body_is_slow)
         task = start_task(self._serve(), self._line.runtime.loop)
         if self._standing is None:
             self._task = task
@@ -174,7 +182,7 @@ class Exchange:
             buffer_size=limits.body_buffer_size,
             timeout=limits.body_timeout,
             pause=self._line.regulate,
-            resume=self._line.regulate,
+            resume=self._resume_body,
             on_first_read=self._send_continue if head.expects_continue else None,
         )
 
@@ -182,9 +190,34 @@ class Exchange:
         if not self._line.http.response_begun and not self._line.is_lost:
             self._line.http.send_informational(100)
             self._line.flush()
+        self._count_anew()
+
+    def _resume_body(self) -> None:
+        self._count_anew()
+        self._line.regulate()
+
+    def _count_anew(self) -> None:
+        if self._pace is not None:
+            self._pace.begin()
+
+    def _stop_pace(self) -> None:
+        pace, self._pace = self._pace, None
+        if pace is not None:
+            pace.stop()
+
+    def _body_is_slow(self, cause: RequestTimeout) -> None:
+        self._pace = None
+        self._line.explain(cause)
+        self.body.fail(HTTPError(408, cause.text))
+
+    def body_complete(self) -> None:
+        """All of the body has come."""
+        self._stop_pace()
+        self.body.feed_eof()
 
     def client_sends_no_more(self) -> None:
         """The client has closed its sending half."""
+        self._stop_pace()
         if not self.body.is_complete:
             self.body.fail(ClientDisconnected(self.body.received))
 
@@ -233,10 +266,8 @@ class Exchange:
         request = self.request
         run: Run | None = None
         try:
-            if host_allowed(request.host, self._context.allowed_hosts):
-                response = await respond(self._context, request)
-            else:
-                response = error_response(HTTPError(421, f"host {request.host!r} is not served here"))
+            refusal = self._refusal()
+            response = await respond(self._context, request) if refusal is None else error_response(refusal)
             if isinstance(response, Upgrade):
                 run = self._open_websocket(response)
             elif isinstance(response, Streaming) and request.method != "HEAD":
@@ -249,12 +280,34 @@ class Exchange:
             await self.fail(error)
         finally:
             if run is None:
+                self._leave()
                 self._line.done()
         return run
+
+    def _refusal(self) -> HTTPError | None:
+        """Why the application is not asked at all."""
+        request, context = self.request, self._context
+        if not host_allowed(request.host, context.allowed_hosts):
+            return HTTPError(421, f"host {request.host!r} is not served here")
+        if context.proxies is None or request.client == _name(self._line.client):
+            return None
+        self._counted = request.client
+        excess = context.enter_address(request.client)
+        if excess is None:
+            return None
+        context.counters.count_limit(excess.bound)
+        return too_many(excess)
+
+    def _leave(self) -> None:
+        """Who was counted for this request is no more."""
+        counted, self._counted = self._counted, ""
+        if counted:
+            self._context.addresses.leave(counted)
 
     def _over(self, run: Run) -> None:
         """The handler of a WebSocket or an event stream has ended."""
         self._is_over = True
+        self._leave()
         self.request.forget_identity()
         if isinstance(run, WebSocketRun):
             self._context.forget(run.ws)
@@ -359,6 +412,7 @@ class Exchange:
         self._context.counters.count_handshake("101")
         self._context.observers.started(self.request, "websocket")
         self.websocket = None
+        self._counted = self._counted or line.client
         line.leave(ws)
         del self._line  # all of HTTP is over, and its memory free
         return line.http.take_rest()
@@ -389,3 +443,7 @@ class Exchange:
         if not line.is_lost and not line.http.response_complete:
             line.http.end_body()
             line.flush()
+
+
+def _name(client: str | Stream) -> str:
+    return client if isinstance(client, str) else peer_name(client)

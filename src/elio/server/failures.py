@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from ..causes import OverLimit
 from ..errors import ClientDisconnected, HTTPError, RemoteProtocolError
 from ..http.message import reason_phrase
 from ..request import Request
 from ..response import Response
 from .context import Context
 
-__all__ = ["error_response", "log_failure", "respond", "response_to"]
+__all__ = ["error_response", "log_failure", "respond", "response_to", "too_many"]
 
 logger = logging.getLogger("elio.server")
 
@@ -26,6 +27,12 @@ def error_response(error: HTTPError | RemoteProtocolError) -> Response:
     response = Response.text(text + "\n", status=status, headers=error.headers)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     return response
+
+
+def too_many(excess: OverLimit) -> HTTPError:
+    """The answer to a connection beyond a bound."""
+    whose = " of your address" if excess.bound == "max_connections_per_address" else ""
+    return HTTPError(503, f"too many connections{whose}", headers=[("Retry-After", "5")])
 
 
 async def respond(context: Context, request: Request) -> Response:

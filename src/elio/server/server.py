@@ -25,6 +25,7 @@ from ..net.tls_stream import TlsRuntime, TlsStream
 from .connection import HttpConnection
 from .context import Context
 from .entry.certificates import Certificates
+from .entry.handshakes import Handshakes
 from .entry.introduction import Introduction
 from .entry.proxies import PROXY_HEADERS, TrustedProxies
 from .process.drain import Drain, check_seconds
@@ -248,7 +249,7 @@ class Server:
 
     def _make_accept(self, context: Context) -> Callable[[], Any]:
         """What makes the receiver of an accepted stream: the PROXY protocol where it is used, then TLS, then HTTP."""
-        tls = self._make_tls(context.runtime)
+        tls = self._make_tls(context)
 
         def make(client: str = "") -> HttpConnection | TlsStream:
             connection = HttpConnection(context, client)
@@ -258,11 +259,13 @@ class Server:
             return partial(Introduction, context, self._proxies, make)
         return make
 
-    def _make_tls(self, runtime: Runtime) -> TlsRuntime | None:
+    def _make_tls(self, context: Context) -> TlsRuntime | None:
         certificates = self._certificates
         if certificates is None:
             return None
-        shared = TlsRuntime(runtime.loop, certificates.context, self._limits.tls_handshake_timeout)
+        runtime = context.runtime
+        timeout = self._limits.tls_handshake_timeout
+        shared = TlsRuntime(runtime.loop, certificates.context, timeout, Handshakes(context))
         certificates.watch(runtime.timer, shared)
         return shared
 

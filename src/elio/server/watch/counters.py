@@ -15,12 +15,14 @@ class Counters:
 
     Attributes:
         accepted: connections that were taken in; over TLS, whose handshake was complete.
-        rejected: connections that were turned away before anything was read, for a bound on connections.
+        rejected: connections that were turned away before anything was read, for a bound on connections; behind a
+            trusted proxy, requests.
         handshakes: opening handshakes of WebSockets by result: the status of the answer (``"101"``, ``"403"``, ...), or
             ``"abandoned"`` for a client that left before.
         event_streams: event streams that have begun.
         ends: ends by protocol (``"websocket"``, ``"sse"``, ``"http"``) and :attr:`elio.Cause.word`. A connection that
-            becomes a WebSocket ends as one; an event stream ends, and then the HTTP connection below it does.
+            becomes a WebSocket ends as one; an event stream ends, and then the HTTP connection below it does. ``"tls"``
+            are those whose handshake was never complete.
         limits: bounds that were hit, by name, most of them of :class:`elio.Limits`.
     """
 
