@@ -117,7 +117,7 @@ async def test_what_nobody_told_of_is_found_by_a_check(engine: Engine) -> None:
     await engine.listen("w.*")
     engine.publish("a", b"1")
     engine.publish("w.x", b"2", b"3")
-    await engine.follower.check(with_patterns=["w.*"])
+    await engine.follower.check()
     await engine.settle()
     assert engine.recorder.payloads("a") == [b"1"]
     assert engine.recorder.payloads("w.x") == [b"2", b"3"]
@@ -141,7 +141,7 @@ async def test_another_epoch_is_a_gap(engine: Engine) -> None:
     engine.forget()
     engine.deliver(*engine.publish("a", b"2"))
     await engine.settle()
-    await engine.follower.check(with_patterns=["w.*"])
+    await engine.follower.check()
     await engine.settle()
     assert [(channel, reason) for channel, reason, *_ in engine.recorder.gaps] == [
         ("a", GapReason.EPOCH),
@@ -167,9 +167,9 @@ async def test_a_recovery_that_fails_is_tried_again_by_the_next_check(engine: En
     engine.deliver(*engine.publish("w.x", b"2"))
     await engine.settle()
     with pytest.raises(EngineLost):
-        await engine.follower.check(with_patterns=["w.*"])
+        await engine.follower.check()
     engine.is_away = False
-    await engine.follower.check(with_patterns=["w.*"])
+    await engine.follower.check()
     await engine.settle()
     assert engine.recorder.payloads("w.x") == [b"1", b"2"]
 
@@ -214,7 +214,7 @@ async def test_whatever_is_lost_everything_comes_once_and_in_order(seed: int) ->
         if chance.random() < 0.05:
             engine.deliver(*engine.kept[channel][-3:])
     await asyncio.gather(listening, named)
-    await engine.follower.check(with_patterns=["c.*"])
+    await engine.follower.check()
     await engine.settle()
     for channel, payloads in published.items():
         assert engine.recorder.payloads(channel)[-len(payloads) :] == payloads

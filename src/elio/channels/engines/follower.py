@@ -11,7 +11,7 @@ Not here: how records come and how the engine is asked. See :class:`Source`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from ...errors import ChannelError
@@ -191,11 +191,8 @@ class Follower:
 
     # -- checking --------------------------------------------------------------------------------------
 
-    async def check(self, *, with_patterns: Iterable[str] = ()) -> None:
+    async def check(self) -> None:
         """Compare all positions with the engine's, and fetch what is missing.
-
-        Args:
-            with_patterns: patterns that may stand for channels that are not known yet.
 
         Raises:
             ChannelError: the engine does not answer.
@@ -204,7 +201,7 @@ class Follower:
         for channel, now in (await self._source.positions(list(before))).items():
             if self._is_behind(channel, now) or _went_back(before[channel], now):
                 self._recover(channel)
-        for pattern in with_patterns:
+        for pattern in [pattern for pattern in self._patterns if is_pattern(pattern)]:
             await self._check_pattern(pattern)
 
     async def _check_pattern(self, pattern: str) -> None:

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from ....errors import ChannelError, ConfigurationError, EngineError, EngineLost, PublishError
 from ...backend import History, Lease, Position, Receiver, Record
-from ...names import is_pattern
 from ..follower import Follower
 from ..line import Line, answer_within
 from ..watch import Watch
@@ -97,8 +96,7 @@ class LocalBackend:
     async def _check(self) -> None:
         if self._line.connection is None:
             raise EngineLost(self._line.why)
-        follower = self._following
-        await follower.check(with_patterns=[pattern for pattern in follower.patterns if is_pattern(pattern)])
+        await self._following.check()
 
     @property
     def _following(self) -> Follower:

@@ -14,7 +14,7 @@ from secrets import token_hex
 
 from ....errors import ChannelError, EngineError, EngineLost, PublishError
 from ...backend import History, Lease, Position, Receiver
-from ...names import is_pattern, matches
+from ...names import matches
 from ..follower import Follower
 from ..watch import Watch
 from .connection import Message
@@ -110,8 +110,7 @@ class NatsBackend:
         await self._wire.check()
         state = await self._stream_again()
         self._epoch = state.epoch
-        follower = self._following
-        await follower.check(with_patterns=[pattern for pattern in follower.patterns if is_pattern(pattern)])
+        await self._following.check()
         await self._leases.sweep()
 
     async def _stream_again(self) -> State:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ....errors import ChannelError, EngineError, EngineLost, PublishError
 from ...backend import History, Lease, Position, Receiver, Record
-from ...names import is_pattern, matches
+from ...names import matches
 from ..follower import Follower
 from ..line import answer_within
 from ..watch import Watch
@@ -258,8 +258,7 @@ class RedisBackend:
 
     async def _check(self) -> None:
         await self._link.check()
-        follower = self._following
-        await follower.check(with_patterns=[pattern for pattern in follower.patterns if is_pattern(pattern)])
+        await self._following.check()
         for bucket in self._link.buckets:
             await self._run(SWEEP, bucket)
         await self._touch()
