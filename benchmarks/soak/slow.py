@@ -30,6 +30,8 @@ from .program import Site, Verdict, site
 
 SPARE = 0.1
 """What memory and time may have above their bound, as a share of it."""
+PATIENCE = 20
+"""How many times longer the stalled ones stay on a machine where none of them has reached its bound."""
 LOOK = 0.25
 """Seconds between two looks at the stalled ones."""
 ESTABLISHED = 1
@@ -156,6 +158,10 @@ class Soak:
         stalled = Stalled(self.site.port, self.options.stalled)
         try:
             await self._watch("some are stalled", self.options.seconds, stalled.come_back)
+            for _ in range(PATIENCE):
+                if stalled.cut:
+                    break
+                await self._watch("nobody was cut off yet", self.options.seconds, stalled.come_back)
         finally:
             stalled.close()
         return stalled.cut

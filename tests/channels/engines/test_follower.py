@@ -16,9 +16,14 @@ from support.backends import Recorder
 
 
 class Engine:
-    """An engine in memory whose delivery the test decides on."""
+    """An engine in memory whose delivery the test decides on.
 
-    def __init__(self) -> None:
+    Args:
+        counts_together: whether all channels share one row of offsets.
+    """
+
+    def __init__(self, *, counts_together: bool = False) -> None:
+        self.counts_together = counts_together
         self.epoch = "e"
         self.kept: dict[str, list[Record]] = {}
         self.newest: dict[str, int] = {}
@@ -29,7 +34,8 @@ class Engine:
     def publish(self, channel: str, *payloads: bytes) -> list[Record]:
         made = []
         for payload in payloads:
-            offset = self.newest[channel] = self.newest.get(channel, 0) + 1
+            before = max(self.newest.values(), default=0) if self.counts_together else self.newest.get(channel, 0)
+            offset = self.newest[channel] = before + 1
             made.append(Record(channel, self.epoch, offset, payload))
         self.kept.setdefault(channel, []).extend(made)
         return made
@@ -66,7 +72,8 @@ class Engine:
 
     async def matching(self, pattern: str, *, only_new: bool = False) -> Mapping[str, Position]:
         found = await self.positions([channel for channel in self.newest if matches(pattern, channel)])
-        return {**found, pattern: Position(self.epoch, 0)}
+        newest = max(self.newest.values(), default=0) if self.counts_together else 0
+        return {**found, pattern: Position(self.epoch, newest)}
 
     def start_of(self, channel: str, start: Position) -> Position:
         return start
@@ -77,7 +84,7 @@ class Engine:
         found = [record for record in self.kept.get(channel, []) if record.offset > low]
         first = found[0].offset - 1 if found else position.offset
         await self.answer()
-        return History(found[:limit], first == low, position)
+        return History(found[:limit], self.counts_together or first == low, position)
 
 
 @pytest.fixture
@@ -122,6 +129,33 @@ async def test_what_nobody_told_of_is_found_by_a_check(engine: Engine) -> None:
     assert engine.recorder.payloads("a") == [b"1"]
     assert engine.recorder.payloads("w.x") == [b"2", b"3"]
     assert engine.recorder.gaps == []
+
+
+async def test_a_new_channel_that_nobody_told_of_is_found_where_all_channels_count_together() -> None:
+    engine = Engine(counts_together=True)
+    engine.publish("w.x", b"1")
+    await engine.listen("w.*")
+    engine.publish("w.y", b"2", b"3")
+    engine.publish("w.x", b"4")
+    await engine.follower.check()
+    await engine.settle()
+    assert engine.recorder.payloads("w.y") == [b"2", b"3"]
+    assert engine.recorder.payloads("w.x") == [b"4"]
+    engine.forget()
+    engine.publish("w.z", b"5")
+    await engine.follower.check()
+    await engine.settle()
+    assert engine.recorder.payloads("w.z") == [b"5"]
+    assert {reason for _, reason, *_ in engine.recorder.gaps} == {GapReason.EPOCH}
+
+
+async def test_a_check_leaves_a_pattern_alone_that_is_about_to_be_listened_to(engine: Engine) -> None:
+    engine.follower.expect("w.*")
+    engine.publish("w.x", b"1")
+    await engine.follower.check()
+    await engine.follower.begin("w.*")
+    await engine.settle()
+    assert engine.recorder.seen == []
 
 
 async def test_what_history_lost_is_a_gap_with_its_number(engine: Engine) -> None:

@@ -206,16 +206,21 @@ class Follower:
 
     async def _check_pattern(self, pattern: str) -> None:
         start = self._patterns.get(pattern)
+        if start is None:  # Listening is about to begin, and finds all this out itself.
+            return
         found = dict(await self._source.matching(pattern, only_new=True))
         if pattern not in self._patterns:
             return
         now = found.pop(pattern)
-        if start is not None and start.epoch != now.epoch:
-            self._receiver.gap(pattern, GapReason.EPOCH, None, Position(now.epoch, 0))
-        self._patterns[pattern] = now
+        if start.epoch != now.epoch:
+            start = Position(now.epoch, 0)
+            self._receiver.gap(pattern, GapReason.EPOCH, None, start)
+        # Those that are new began behind the old start, not behind the one that holds from now on.
+        self._patterns[pattern] = start
         for channel in found:
             if channel not in self._continuity:
                 self._recover(channel)
+        self._patterns[pattern] = now
 
     # -- recovery --------------------------------------------------------------------------------------
 

@@ -206,9 +206,10 @@ class NatsBackend:
         known = self._known.setdefault(pattern, set())
         found = [channel for channel in state.counts if matches(pattern, channel)]
         wanted = [channel for channel in found if not (only_new and channel in known)]
+        newest = await asyncio.gather(*map(self._stream.last, wanted))
+        # Only what the caller is told of is known: before the last wait this can be broken off.
         known.clear()
         known.update(found)
-        newest = await asyncio.gather(*map(self._stream.last, wanted))
         positions = {channel: Position(state.epoch, last) for channel, last in zip(wanted, newest, strict=True) if last}
         return {**positions, pattern: Position(state.epoch, state.last)}
 

@@ -131,13 +131,16 @@ class Stream:
             pattern: of channels to count.
         """
         counts: dict[str, int] = {}
+        first: dict[str, Any] = {}
         while True:
             request = {"subjects_filter": self._stored + pattern, "offset": len(counts)} if pattern else None
             info = await self._wire.call(f"STREAM.INFO.{self.name}", request)
+            # What is born between two pages may be on none: it must be behind the state that is told.
+            first = first or info
             found = info["state"].get("subjects") or {}
             counts.update((subject[len(self._stored) :], number) for subject, number in found.items())
             if not found or len(counts) >= info.get("total", 0):
-                return _state(info, counts)
+                return _state(first, counts)
 
     async def last(self, channel: str) -> int:
         """The sequence of the newest message of a channel; 0 if none is kept."""

@@ -210,25 +210,24 @@ class RedisBackend:
     async def matching(self, pattern: str, *, only_new: bool = False) -> Mapping[str, Position]:
         """Where channels are that a pattern stands for."""
         found: dict[str, Position] = {}
+        read: dict[tuple[str, int], bytes] = {}
         for bucket in self._link.buckets:
-            if not only_new:
-                self._births.pop((pattern, bucket), None)
-            await self._born(pattern, bucket, found)
+            since = self._births.get((pattern, bucket), b"0") if only_new else b"0"
+            read[pattern, bucket] = await self._born(pattern, bucket, since, found)
+        # Only what the caller is told of counts as read: before the last wait this can be broken off.
+        self._births.update(read)
         return {**found, pattern: self._start()}
 
-    async def _born(self, pattern: str, bucket: int, found: dict[str, Position]) -> None:
-        """Read on in the births of a bucket."""
-        pairs: list[bytes] = []
-        while len(pairs) == 2 * _PAGE or not pairs:
-            since = self._births.get((pattern, bucket), b"0")
-            epoch, floor, last, *pairs = await self._run(MATCHING, bucket, since, _PAGE)
+    async def _born(self, pattern: str, bucket: int, since: bytes, found: dict[str, Position]) -> bytes:
+        """Read on in the births of a bucket. Returns up to where."""
+        while True:
+            epoch, floor, since, *pairs = await self._run(MATCHING, bucket, since, _PAGE)
             self._starts[bucket] = Position(epoch.decode(), int(floor))
             for name, offset in zip(pairs[::2], pairs[1::2], strict=True):
                 if matches(pattern, channel := name.decode()):
                     found[channel] = Position(epoch.decode(), int(offset))
-            self._births[pattern, bucket] = last
-            if not pairs:
-                return
+            if len(pairs) < 2 * _PAGE:
+                return bytes(since)
 
     def _start(self) -> Position:
         """Where channels begin. Buckets of a cluster have epochs of their own; the one of all changes with each."""
