@@ -31,6 +31,8 @@ LOGS: Final = CACHE / "matrix"
 VERSIONS: Final = ("3.11", "3.12", "3.13")
 KINDS: Final = {"native": {}, "loop": {"ELIO_REACTOR": "0"}, "pure": {"ELIO_PURE": "1"}}
 LOOPS: Final = ("asyncio", "uvloop")
+PARALLEL: Final = ("--numprocesses", "3", "--dist", "loadfile")
+"""The suite waits more than it computes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def prepare(version: str, log: Path) -> Path:
 def run(configuration: Configuration, python: Path, arguments: list[str], timeout: float) -> Outcome:
     log = LOGS / f"{configuration.name}.log"
     started = time.monotonic()
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *PARALLEL, *arguments]
     with log.open("wb") as output:
         try:
             done = subprocess.run(
