@@ -4,35 +4,62 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 
 import pytest
 
 from elio import EventStream, Limits, Request, Response, Router, Server, WebSocket, broadcast
-from elio.net.accept import open_reactor
-from support.house import ROOT
-from support.processes import run
-from support.raw import HANDSHAKE, serve, until
+from support.attack import target
+from support.raw import HANDSHAKE, Raw, serve, until
 
 ESTABLISHED, CLOSED = 1, 7
 """States of TCP (linux/tcp_states.h)."""
 
-OPTIONS = "--readers 20 --stalled 5 --rate 8000 --max-backlog 524288 --seconds 2 --warmup 0.2"
+BACKLOG, MESSAGE = 512 * 1024, 4096
+OTHERS, STALLED, CUTS = 15, 5, 6
+ROUNDS = 20_000
+"""Far above what it takes until stalled readers are cut off, whatever the buffers of the system hold."""
+
+
+async def told(tell: Raw, others: list[Raw], number: int) -> None:
+    """A message for everybody, which the others have received in the end: nothing waits but for who reads nothing."""
+    message = b"%0*d" % (MESSAGE, number)
+    tell.send(b"POST /broadcast HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % MESSAGE + message)
+    assert (await tell.answer()).status == 200
+    for other in others:
+        assert await other.receive_frame() == (0x82, message)
 
 
 async def test_stalled_readers_cost_their_bounds_and_the_others_miss_nothing() -> None:
-    with_reactor = open_reactor(asyncio.get_running_loop())
-    # The transports of uvloop keep an object for each write that waits, which no bound of ours counts.
-    overhead = "0" if with_reactor is not None else "1024"
-    if with_reactor is not None:
-        with_reactor.close()
-    options = (*OPTIONS.split(), "--overhead", overhead, "--memory-only")
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
-    finished = await run(sys.executable, "-m", "benchmarks.soak.slow", *options, environment=environment)
-    assert finished.status == 0, finished.output.decode() + finished.errors
-    assert b"PASSED" in finished.output
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(target(limits={"max_backlog": BACKLOG}))
+        tell, *others = [await stack.enter_async_context(server.connect()) for _ in range(OTHERS + 1)]
+        for other in others:
+            await other.upgrade("/room")
+            await other.receive_frame()
+        for number in range(300):
+            await told(tell, others, number)
+        stalled = [stack.enter_context(closing(await joined(server.port))) for _ in range(STALLED)]
+        cuts, rounds = 0, iter(range(ROUNDS))
+        with server.within(int(STALLED * BACKLOG * 1.1)):
+            while cuts < CUTS:
+                await told(tell, others, next(rounds))
+                for place, sock in enumerate(stalled):
+                    if state_of(sock) != ESTABLISHED:
+                        cuts += 1
+                        stalled[place] = stack.enter_context(closing(await joined(server.port)))
+
+
+async def joined(port: int) -> socket.socket:
+    """A member of the room that takes nothing."""
+    loop, sock = asyncio.get_running_loop(), socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    await loop.sock_sendall(sock, HANDSHAKE % (b"/room", b""))
+    await loop.sock_recv(sock, 1)
+    return sock
 
 
 def make_router() -> Router:
