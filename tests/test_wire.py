@@ -173,7 +173,7 @@ async def test_a_peer_that_does_not_answer_a_close_is_cut(make: Make) -> None:
 
 async def test_a_ping_goes_out_at_every_interval(make: Make) -> None:
     session = make(limits=Limits(ping_interval=20, ping_timeout=None))
-    await session.pass_time(19)
+    await session.pass_time(9.9)
     assert session.stream.writes == []
     for number in range(1, 4):
         await session.pass_time(number * 20.1)
@@ -194,6 +194,41 @@ async def test_a_pong_to_a_keep_alive_ping_measures_the_round_trip(make: Make) -
     await session.feed(frame(PONG, bytes(session.stream.take()[2:])))
     assert session.ws.latency is not None
     assert 0 < session.ws.latency < 10
+
+
+async def test_connections_that_came_together_are_not_pinged_together(make: Make) -> None:
+    dues = {make(limits=Limits(ping_interval=20)).ws._ping_due for _ in range(100)}
+    assert len(dues) > 90
+    assert max(dues) - min(dues) > 5
+
+
+async def test_a_ping_is_repeated_as_it_was_until_it_is_answered(make: Make) -> None:
+    session = make(limits=Limits(ping_interval=20, ping_timeout=None))
+    await session.pass_time(20.1)
+    first = bytes(session.stream.take()[2:])
+    await session.pass_time(40.2)
+    assert bytes(session.stream.take()[2:]) == first
+    await session.feed(frame(PONG, first))
+    latency = session.ws.latency
+    assert latency is not None
+    await session.feed(frame(PONG, first))
+    assert session.ws.latency == latency
+    await session.pass_time(60.3)
+    assert bytes(session.stream.take()[2:]) != first
+
+
+async def test_a_pong_to_a_ping_of_the_program_answers_the_keep_alive_ping_before_it(make: Make) -> None:
+    session = make()
+    await session.pass_time(21)
+    before = bytes(session.stream.take()[2:])
+    waiting = asyncio.create_task(session.ws.ping(b"mine"))
+    await asyncio.sleep(0)
+    await session.feed(frame(PONG, b"mine"))
+    latency = await waiting
+    assert session.ws.latency == latency
+    await session.feed(frame(PONG, before))
+    assert session.ws.latency == latency
+    assert sum(session.runtime.traffic.round_trips.counts) == 2
 
 
 async def test_a_peer_that_is_silent_behind_a_ping_is_given_up(make: Make) -> None:

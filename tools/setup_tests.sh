@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # command:package
 needed="chromium:chromium node:nodejs npm:npm curl:curl redis-server:redis-server nats-server:nats-server"
-needed="$needed nginx:nginx-light haproxy:haproxy tinyproxy:tinyproxy microsocks:microsocks"
+needed="$needed nginx:nginx-light haproxy:haproxy caddy:caddy tinyproxy:tinyproxy microsocks:microsocks"
 # Debian keeps servers where the PATH of ordinary users does not look.
 PATH="$PATH:/usr/sbin"
 

@@ -35,6 +35,7 @@ TWINS: Final = (
     "elio.net.runtime",
     "elio.net.outlet",
     "elio.net.tls_stream",
+    "elio.net.transports.transport_stream",
     "elio.wire",
     "elio.session",
     "elio.event_stream",

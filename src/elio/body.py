@@ -1,9 +1,9 @@
 """The body of a request between the connection that feeds it and the handler that reads it.
 
-The connection calls :meth:`Body.feed`, :meth:`Body.feed_eof` or :meth:`Body.fail`, and lends three callbacks: ``pause``
+The connection calls :meth:`Body.feed`, :meth:`Body.feed_eof` or :meth:`Body.fail`, and lends four callbacks: ``pause``
 when more waits than is good, ``resume`` when it was read, ``on_first_read`` when a handler waits for the first byte
-(that is when ``100 Continue`` is due, RFC 9110 10.1.1). What was fed and not read is kept, also when a reader was
-cancelled.
+(that is when ``100 Continue`` is due, RFC 9110 10.1.1), ``on_silence`` when nothing more comes. What was fed and not
+read is kept, also when a reader was cancelled.
 
 Not here: framing and the limit of the whole body; the protocol below counts that.
 """
@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from .causes import RequestTimeout
 from .errors import ConcurrencyError, HTTPError, LocalProtocolError
 from .limits import Limits
 
@@ -32,6 +33,7 @@ class Body:
         pause: called when more than ``buffer_size`` bytes wait; the feeder stops reading from its socket.
         resume: called when reading may go on; always after ``pause``, and once for each.
         on_first_read: called once, when a reader has to wait and nothing has been received yet.
+        on_silence: told the cause when a reader has waited for too long; the body has failed then.
     """
 
     __slots__ = (
@@ -43,6 +45,7 @@ class Body:
         "_eof",
         "_error",
         "_on_first_read",
+        "_on_silence",
         "_pause",
         "_paused",
         "_received",
@@ -62,6 +65,7 @@ class Body:
         pause: Callable[[], object] | None = None,
         resume: Callable[[], object] | None = None,
         on_first_read: Callable[[], object] | None = None,
+        on_silence: Callable[[RequestTimeout], object] | None = None,
     ) -> None:
         self._size = size
         self._buffer_size = buffer_size
@@ -69,6 +73,7 @@ class Body:
         self._pause = pause
         self._resume = resume
         self._on_first_read = on_first_read
+        self._on_silence = on_silence
         self._buffer = bytearray()
         self._data: bytes | None = None
         self._received = 0
@@ -143,7 +148,7 @@ class Body:
 
     def _release(self) -> None:
         self._unpause()
-        self._pause = self._resume = self._on_first_read = None
+        self._pause = self._resume = self._on_first_read = self._on_silence = None
         self._wake()
 
     def _wake(self) -> None:
@@ -262,7 +267,12 @@ class Body:
             async with asyncio.timeout(self._timeout):
                 await self._waiter
         except TimeoutError:
-            raise HTTPError(408, f"nothing of the request body came for {self._timeout:g} seconds") from None
+            cause = RequestTimeout("body_timeout", self._timeout or 0.0)
+            if self._on_silence is not None:
+                self._on_silence(cause)
+            error = HTTPError(408, cause.text)
+            self.fail(error)
+            raise error from None
         finally:
             self._waiter = None
 

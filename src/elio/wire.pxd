@@ -27,6 +27,7 @@ cdef class Wire(Outlet):
     cdef public Wakeup _spare
     cdef public object _closed_waiters
     cdef public object _pings
+    cdef public object _probe
     cdef public object _error
     cdef public object _on_lost
     cdef public object latency
@@ -42,6 +43,7 @@ cdef class Wire(Outlet):
     cdef public double _deadline
     cdef public double _ping_due
     cdef public double _ping_sent
+    cdef public double _probe_at
 
     cpdef bint _time_out_opening(self) except -1
     cdef _take(self, queue)
@@ -72,3 +74,5 @@ cdef class Wire(Outlet):
     cpdef check_time(self, double now)
     cdef _keep_alive(self, double now)
     cdef _pong_received(self, payload)
+    cdef double _sent_at(self, payload) except -1.0
+    cdef _answered(self, ping, double now)

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from os import urandom
+from random import random
 from time import perf_counter
 from typing import Any, Final
 
@@ -97,6 +98,8 @@ class Wire(Outlet):
         "_ping_due",
         "_ping_sent",
         "_pings",
+        "_probe",
+        "_probe_at",
         "_queue",
         "_reading_paused",
         "_resumes",
@@ -114,7 +117,8 @@ class Wire(Outlet):
         self._waiter: Wakeup | None = None
         self._spare: Wakeup | None = None
         self._closed_waiters: list[Wakeup] | None = None
-        self._pings: dict[bytes, tuple[float, asyncio.Future[float] | None]] | None = None
+        self._pings: dict[bytes, tuple[float, asyncio.Future[float]]] | None = None
+        self._probe: bytes | None = None
         self._error: RemoteProtocolError | None = None
         self._on_lost: Callable[[], object] | None = None
         self._begun_closing = False
@@ -129,6 +133,7 @@ class Wire(Outlet):
         self._deadline = 0.0
         self._ping_due = 0.0
         self._ping_sent = 0.0
+        self._probe_at = 0.0
 
     def _time_out_opening(self) -> bool:
         """The deadline has passed. Returns whether it was that of an opening handshake, which is dealt with then."""
@@ -390,7 +395,7 @@ class Wire(Outlet):
         self._stop_watching()
         pings, self._pings = self._pings, None
         for _, waiter in (pings or {}).values():
-            if waiter is not None and not waiter.done():
+            if not waiter.done():
                 waiter.set_exception(self._closed_error())
         waiters, self._closed_waiters = self._closed_waiters, None
         for closed in waiters or ():
@@ -402,9 +407,10 @@ class Wire(Outlet):
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def _start_pings(self, now: float) -> None:
+        """The first comes up to half an interval early: connections that came together are not pinged together."""
         interval = self._runtime.limits.ping_interval
         if interval is not None:
-            self._ping_due = now + interval
+            self._ping_due = now + interval * (1.0 - random() / 2)
 
     def _schedule(self) -> None:
         """Ask the timer for the earliest of: the deadline, the next ping, the end of waiting, a stalled peer."""
@@ -453,26 +459,37 @@ class Wire(Outlet):
         if not self._ping_sent:
             self._ping_sent = now
             self._heard = False
-        payload = urandom(4)
-        if self._pings is None:
-            self._pings = {}
-        self._pings[payload] = (perf_counter(), None)
-        self._connection.send_ping(payload)
+        if self._probe is None:
+            self._probe = urandom(4)
+            self._probe_at = perf_counter()
+        self._connection.send_ping(self._probe)
         self._emit(4)
 
     def _pong_received(self, payload: bytes) -> None:
         """A pong answers its ping and every earlier one (RFC 6455 5.5.3)."""
-        pings = self._pings
-        if not pings or payload not in pings:
+        sent = self._sent_at(payload)
+        if not sent:
             return
         now = perf_counter()
-        for sent in list(pings):
-            when, waiter = pings.pop(sent)
-            self.latency = now - when
-            self._runtime.traffic.round_trips.observe(self.latency)
-            if waiter is not None and not waiter.done():
-                waiter.set_result(self.latency)
-            if sent == payload:
-                break
-        if not pings:
-            self._pings = None
+        if self._probe is not None and self._probe_at <= sent:
+            self._probe = None
+            self._runtime.traffic.round_trips.observe(now - self._probe_at)
+        pings = self._pings
+        if pings is not None:
+            for each in [each for each, (when, _) in pings.items() if when <= sent]:
+                self._answered(pings.pop(each), now)
+            if not pings:
+                self._pings = None
+        self.latency = now - sent
+
+    def _sent_at(self, payload: bytes) -> float:
+        """When the ping went out that nobody has answered yet; 0.0 if there is none."""
+        if payload == self._probe:
+            return self._probe_at
+        return 0.0 if self._pings is None else self._pings.get(payload, (0.0, None))[0]
+
+    def _answered(self, ping: tuple[float, asyncio.Future[float]], now: float) -> None:
+        when, waiter = ping
+        self._runtime.traffic.round_trips.observe(now - when)
+        if not waiter.done():
+            waiter.set_result(now - when)

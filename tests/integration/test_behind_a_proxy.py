@@ -1,6 +1,6 @@
-"""The recipes of docs/guides/behind-a-proxy.md, as they stand there: nginx and HAProxy before a server.
+"""The recipes of docs/guides/behind-a-proxy.md, as they stand there: nginx, HAProxy and Caddy before a server.
 
-Only ports and paths are put in. Clients connect from 127.0.0.2, the proxies from 127.0.0.1.
+Only ports, names and paths are put in. Clients connect from 127.0.0.2, the proxies from 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from elio import EventStream, Request, Response, Router, WebSocket
-from support.between import free_port, haproxy, nginx_with
+from support.between import caddy, free_port, haproxy, nginx_with
 from support.house import ROOT
 from support.raw import DEADLINE, HANDSHAKE, Raw, serve
 from support.site import Certificates
@@ -92,6 +92,15 @@ def proxied(name: str, folder: Path, upstream: int, certificates: Certificates) 
         with nginx_with(folder, put_in(recipe(name), places), port):
             yield port
         return
+    if name == "caddy":
+        tls = f"tls {certificates.certificate} {certificates.key}"
+        places = {
+            "example.com {": f"https://localhost:{port} {{\n    bind 127.0.0.1\n    {tls}",
+            "127.0.0.1:8080": f"127.0.0.1:{upstream}",
+        }
+        with caddy(folder, put_in(recipe(name), places), port):
+            yield port
+        return
     places = {"bind :443": f"bind 127.0.0.1:{port}"}
     if name == "haproxy":
         places |= {"127.0.0.1:8080": f"127.0.0.1:{upstream}", "/etc/ssl/example.com.pem": str(both)}
@@ -114,7 +123,7 @@ async def client(port: int, certificates: Certificates) -> AsyncIterator[Raw]:
         await raw.close()
 
 
-@pytest.mark.parametrize("name", ["nginx", "haproxy", "haproxy tcp"])
+@pytest.mark.parametrize("name", ["nginx", "haproxy", "haproxy tcp", "caddy"])
 async def test_the_recipe_works(name: str, certificates: Certificates, tmp_path: Path) -> None:
     place = Place()
     options: dict[str, Any] = {"trusted_proxies": ["127.0.0.1"]}

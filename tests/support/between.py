@@ -1,4 +1,4 @@
-"""Programs that stand between a client and a server: nginx, HAProxy, tinyproxy, microsocks."""
+"""Programs that stand between a client and a server: nginx, HAProxy, Caddy, tinyproxy, microsocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.processes import Program
 from support.raw import DEADLINE
 from support.site import Certificates
 
-__all__ = ["free_port", "haproxy", "microsocks", "nginx", "nginx_with", "tinyproxy"]
+__all__ = ["caddy", "free_port", "haproxy", "microsocks", "nginx", "nginx_with", "tinyproxy"]
 
 
 def free_port() -> int:
@@ -74,6 +74,17 @@ def haproxy(folder: Path, configuration: str, *ports: int) -> Iterator[None]:
     (folder / "haproxy.cfg").write_text(configuration)
     with Program(_need("haproxy", "/usr/sbin/haproxy"), "-db", "-f", str(folder / "haproxy.cfg")) as running:
         _wait_listening(running, *ports)
+        yield
+
+
+@contextmanager
+def caddy(folder: Path, sites: str, port: int) -> Iterator[None]:
+    """Caddy with these sites, once it listens on the port. It fetches no certificates, and listens nowhere else."""
+    options = f"admin off\n auto_https disable_redirects\n skip_install_trust\n storage file_system {folder}/caddy"
+    (folder / "Caddyfile").write_text(f"{{\n {options}\n}}\n{sites}")
+    arguments = ("run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile")
+    with Program(_need("caddy"), *arguments) as running:
+        _wait_listening(running, port)
         yield
 
 

@@ -1,4 +1,4 @@
-"""Streams over real sockets, by the reactor and by asyncio's own transports: one test for all."""
+"""Streams over real sockets: the reactor's, ours over transports of the loop, and asyncio's own. One test for all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import uvloop
+
+from elio.net.transports.transport_stream import TransportStream
 
 try:
     from elio.net.epoll.reactor import Reactor
@@ -86,7 +88,7 @@ class Recorder:
 
 
 class Engine:
-    """Makes streams over sockets, by the reactor or by the loop's own transports."""
+    """Makes streams over sockets: the reactor's, ours over the loop's transports ("kept"), or the loop's own."""
 
     def __init__(self, name: str, family: str) -> None:
         self.name = name
@@ -116,6 +118,9 @@ class Engine:
         """A stream over a connected socket."""
         if self.reactor is not None:
             stream: Any = self.reactor.adopt(sock, receiver)
+        elif self.name == "kept":
+            stream = TransportStream(receiver)
+            await self.loop.connect_accepted_socket(lambda: stream, sock)
         else:
             stream, _ = await self.loop.connect_accepted_socket(lambda: receiver, sock)
         self._streams.append(stream)
@@ -176,7 +181,7 @@ def cases(names: tuple[str, ...], families: tuple[str, ...]) -> list[Any]:
     """Parameters ``engine, loop, family``; what is not built or does not exist here is left out."""
     found = []
     for name in names if HAS_REACTOR else [name for name in names if name != "reactor"]:
-        for loop in ("asyncio", "uvloop") if name == "reactor" else ("asyncio",):
+        for loop in ("asyncio",) if name == "transport" else ("asyncio", "uvloop"):
             for family in families:
                 found.append(pytest.param(name, loop, family, id=f"{name}-{loop}-{family.removeprefix('AF_')}"))
     return found
@@ -185,7 +190,7 @@ def cases(names: tuple[str, ...], families: tuple[str, ...]) -> list[Any]:
 def on_engines(
     *names: str, families: tuple[str, ...] = ("AF_INET", "AF_UNIX")
 ) -> Callable[[Callable[[Engine], Awaitable[None]]], Callable[[str, str, str], None]]:
-    """Run an ``async def test(engine)`` on the engines of those names: ``reactor``, ``transport``."""
+    """Run an ``async def test(engine)`` on the engines of those names: ``reactor``, ``kept``, ``transport``."""
 
     def decorate(test: Callable[[Engine], Awaitable[None]]) -> Callable[[str, str, str], None]:
         @pytest.mark.parametrize(("name", "loop", "family"), cases(names, families))

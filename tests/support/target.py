@@ -1,6 +1,7 @@
 """A server to be attacked, as a program: its memory, its processor time and its log are its own.
 
-Its argument is JSON: ``limits``, and ``descriptors``, the bound of the system on open files.
+Its argument is JSON: ``limits``; ``descriptors``, the bound of the system on open files; ``loop``, which is asyncio's
+unless it is "uvloop".
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import resource
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
+
+import uvloop
 
 from elio import EventStream, Limits, Request, Response, Router, Server, WebSocket, broadcast
 
@@ -124,4 +127,6 @@ async def main(options: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))
+    given = json.loads(sys.argv[1])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if given.get("loop") == "uvloop" else None) as runner:
+        runner.run(main(given))

@@ -184,6 +184,7 @@ class Exchange:
             pause=self._line.regulate,
             resume=self._resume_body,
             on_first_read=self._send_continue if head.expects_continue else None,
+            on_silence=self._line.explain,
         )
 
     def _send_continue(self) -> None:

@@ -10,14 +10,14 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..errors import ConfigurationError
 from ..limits import Limits
-from ..net.accept import open_reactor
+from ..net.accept import Listening, listen, open_reactor
 from ..net.listen import addresses, is_loopback, is_network, open_sockets, probe_silent_peers, url_of
 from ..net.runtime import Departure, Runtime
 from ..net.tls import TLS
@@ -38,15 +38,11 @@ from .watch.silence import SilenceWatch
 from .watch.survey import survey
 
 if TYPE_CHECKING:
-    from ..net.epoll.reactor import Listener, Reactor
+    from ..net.epoll.reactor import Reactor
 
 __all__ = ["Server"]
 
 logger = logging.getLogger("elio.server")
-
-_ACCEPTS: Final = 1
-"""Connections that asyncio accepts in a turn, as its ``backlog`` says. While the system has no descriptor left, it also
-tries, fails and logs so many times a second."""
 
 _SETTLE: Final = 4
 """Turns of the loop from the accept of a connection to the request that came with it."""
@@ -125,7 +121,7 @@ class Server:
         self._context: Context | None = None
         self._sockets: list[socket.socket] = []
         self._paths: list[tuple[str, tuple[int, int] | None]] = []
-        self._listeners: list[asyncio.Server | Listener] = []
+        self._listeners: list[Listening] = []
         self._reactor: Reactor | None = None
         self._port = 0
         self._urls: list[str] = []
@@ -207,7 +203,7 @@ class Server:
             self._figures.observe(context)
             accept = self._make_accept(context)
             for sock in self._sockets:
-                self._listeners.append(await self._listen(loop, sock, accept))
+                self._listeners.append(await self._listen(sock, accept))
             self._begin_watching(context)
         except BaseException:
             self._stop_listening()
@@ -279,14 +275,8 @@ class Server:
         for watch in self._watches:
             watch.start()
 
-    async def _listen(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, accept: Callable[[], Any]
-    ) -> asyncio.Server | Listener:
-        if self._reactor is not None:
-            return self._reactor.listen(sock, accept, backlog=self._limits.backlog, on_error=_cannot_accept)
-        listener = await loop.create_server(accept, sock=sock, backlog=_ACCEPTS)
-        sock.listen(self._limits.backlog)
-        return listener
+    def _listen(self, sock: socket.socket, accept: Callable[[], Any]) -> Awaitable[Listening]:
+        return listen(self._reactor, sock, accept, backlog=self._limits.backlog, on_error=_cannot_accept)
 
     def reload_certificates(self) -> bool:
         """Read the files of ``tls`` now, instead of at the next look at them. Open connections stay as they are.
@@ -377,7 +367,7 @@ class Server:
             self._reactor = None
 
     def _stop_accepting(self, loop: asyncio.AbstractEventLoop) -> None:
-        # asyncio drops, unclosed, a connection that it has accepted in the turn in which its server is closed.
+        """Nothing comes any more while what was accepted has its first request read."""
         for sock in self._sockets:
             with contextlib.suppress(NotImplementedError):
                 loop.remove_reader(sock)

@@ -303,7 +303,7 @@ class WebSocketRun:
         """The server is going away, or the client has gone, or the program has cancelled it."""
         if self._context.closing:
             self.ws.explain(self._context.drain)
-        self.ws.close_soon(CloseCode.GOING_AWAY, "the server is going away")
+        self.ws.close_soon(CloseCode.GOING_AWAY, self._context.drain.text)
 
     def __call__(self) -> None:
         """The connection is lost. A handler that takes messages learns it from them; one that does not is cancelled."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from elio import Limits, Request, Response, Router, Server
 from support.certificates import Certificates, make
+from support.engines import runner_of
 from support.raw import connect, serve, until
 
 
@@ -36,14 +39,36 @@ def handshaking(server: Server) -> int:
     return server._context.handshaking
 
 
-async def test_a_handshake_that_stalls_is_cut_off_and_explained(certificates: Certificates) -> None:
-    async with serving(certificates, Limits(tls_handshake_timeout=0.1)) as server, connect(server) as raw:
-        raw.send(b"\x16\x03\x01")
-        assert await raw.read_all() == b""
-        await until(lambda: not handshaking(server))
-        assert server.counters.ends == {("tls", "handshake_timeout"): 1}
-        assert server.counters.limits == {"tls_handshake_timeout": 1}
-        assert server.counters.accepted == 0
+def client_hello(certificates: Certificates) -> bytes:
+    """What a client of TLS begins with."""
+    outgoing = ssl.MemoryBIO()
+    client = certificates.client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("said", ["nothing", "the head of a record", "half a ClientHello", "all but the end"])
+def test_a_handshake_that_stalls_is_cut_off_and_explained(certificates: Certificates, said: str, loop: str) -> None:
+    hello = client_hello(certificates)
+    sizes = {"nothing": 0, "the head of a record": 3, "half a ClientHello": len(hello) // 2}
+
+    async def stall() -> None:
+        limits = Limits(tls_handshake_timeout=0.2)
+        async with serving(certificates, limits) as server, connect(server) as raw:
+            begun = time.monotonic()
+            raw.send(hello[: sizes.get(said, len(hello))])
+            answer = await raw.read_all()
+            assert time.monotonic() - begun >= 0.15
+            assert bool(answer) is (said == "all but the end")
+            await until(lambda: not handshaking(server))
+            assert server.counters.ends == {("tls", "handshake_timeout"): 1}
+            assert server.counters.limits == {"tls_handshake_timeout": 1}
+            assert server.counters.accepted == 0
+
+    with runner_of(loop) as runner:
+        runner.run(stall())
 
 
 async def test_a_handshake_in_time_is_no_end(certificates: Certificates) -> None:

@@ -1,0 +1,210 @@
+"""Accepting in the event loop: connections are served, wait while there are no descriptors, and then go on."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elio.net.transports.acceptor import Acceptor
+from support.engines import DEADLINE, reset, runner_of
+
+SOURCE = Path(__file__).parents[3] / "src"
+
+Test = Callable[[socket.socket], Any]
+
+
+def on_both_loops(test: Test) -> Callable[[str], None]:
+    """Run it on asyncio's loop and on uvloop's, with a bound socket."""
+
+    @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+    def run(loop: str) -> None:
+        with runner_of(loop) as runner, socket.create_server(("127.0.0.1", 0)) as sock:
+            runner.run(test(sock))
+
+    run.__name__ = test.__name__
+    return run
+
+
+class Echo:
+    """Sends back what it receives."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.stream = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.stream.write(data)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        pass
+
+
+def listen(sock: socket.socket, factory: Callable[[], Any] = Echo, **options: Any) -> Acceptor:
+    return Acceptor(asyncio.get_running_loop(), sock, factory, backlog=100, **options)
+
+
+async def echoed(sock: socket.socket) -> bool:
+    """Whether a new connection gets back what it sends."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as peer:
+        peer.setblocking(False)
+        async with asyncio.timeout(DEADLINE):
+            await loop.sock_connect(peer, sock.getsockname())
+            await loop.sock_sendall(peer, b"x")
+            try:
+                return await loop.sock_recv(peer, 1) == b"x"
+            except ConnectionResetError:
+                return False
+
+
+async def turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@on_both_loops
+async def test_connections_are_served_until_it_is_closed(sock: socket.socket) -> None:
+    acceptor = listen(sock)
+    for _ in range(3):
+        assert await echoed(sock)
+    assert acceptor.accepted == 3
+    assert "open" in repr(acceptor)
+    where = sock.getsockname()
+    acceptor.close()
+    acceptor.close()
+    assert "closed" in repr(acceptor)
+    with socket.socket() as peer, pytest.raises(ConnectionRefusedError):
+        peer.connect(where)
+    await turns()
+
+
+@on_both_loops
+async def test_connections_that_were_reset_before_they_were_accepted_harm_nobody(sock: socket.socket) -> None:
+    for _ in range(10):
+        reset(socket.create_connection(sock.getsockname()))
+    acceptor = listen(sock)
+    assert await echoed(sock)
+    acceptor.close()
+    await turns()
+
+
+@on_both_loops
+async def test_a_factory_that_raises_is_reported_and_the_next_connection_is_served(sock: socket.socket) -> None:
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    receivers: list[Any] = []
+    acceptor = listen(sock, lambda: receivers.pop())
+    assert not await echoed(sock)
+    assert isinstance(failures[0]["exception"], IndexError)
+    receivers.append(Echo())
+    assert await echoed(sock)
+    acceptor.close()
+    await turns()
+
+
+@on_both_loops
+async def test_it_may_be_closed_while_it_accepts(sock: socket.socket) -> None:
+    def make() -> Echo:
+        acceptor.close()
+        return Echo()
+
+    acceptor = listen(sock, make)
+    assert await echoed(sock)
+    assert acceptor.accepted == 1
+    await turns()
+
+
+@on_both_loops
+async def test_it_may_be_closed_while_it_rests(sock: socket.socket) -> None:
+    exhausted: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
+    acceptor = listen(sock, on_error=exhausted.set_result)
+    sock.shutdown(socket.SHUT_RDWR)  # accept fails with EINVAL from now on
+    assert (await asyncio.wait_for(exhausted, DEADLINE)).errno == errno.EINVAL
+    await turns()
+    assert acceptor.rests == 1
+    assert "resting" in repr(acceptor)
+    acceptor.close()
+
+
+def test_a_loop_that_watches_no_descriptors_cannot_have_one() -> None:
+    class Blind(asyncio.SelectorEventLoop):
+        def add_reader(self, *args: object) -> None:
+            raise NotImplementedError
+
+    loop = Blind()
+    with socket.create_server(("127.0.0.1", 0)) as sock, pytest.raises(NotImplementedError):
+        Acceptor(loop, sock, Echo, backlog=1)
+    loop.close()
+
+
+SCARCE = """
+import asyncio, resource, socket, sys, time
+import uvloop
+from elio.net.transports.acceptor import Acceptor
+
+class Echo:
+    def connection_made(self, transport): self.stream = transport
+    def data_received(self, data): self.stream.write(data)
+    def eof_received(self): return False
+    def connection_lost(self, exc): pass
+
+async def main():
+    loop = asyncio.get_running_loop()
+    sock = socket.create_server(("127.0.0.1", 0))
+    errors = []
+    acceptor = Acceptor(loop, sock, Echo, backlog=100, on_error=errors.append)
+    peers = [socket.socket() for _ in range(20)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (peers[-1].fileno() + 6, 64))
+    for peer in peers:
+        peer.connect(sock.getsockname())
+        peer.setblocking(False)
+        peer.send(b"x")
+    for peer in peers[:5]:
+        assert await asyncio.wait_for(loop.sock_recv(peer, 1), 10) == b"x"
+    before = time.process_time()
+    await asyncio.sleep(1.5)
+    busy = time.process_time() - before
+    assert busy < 0.5, busy
+    assert [error.errno for error in errors] == [24], errors
+    assert acceptor.rests >= 2, acceptor
+    assert acceptor.accepted < 20, acceptor
+    peers[0].send(b"y")
+    assert await asyncio.wait_for(loop.sock_recv(peers[0], 1), 10) == b"y"
+    waiting = acceptor.accepted
+    for peer in peers[:waiting]:
+        peer.close()
+    for peer in peers[waiting:]:
+        assert await asyncio.wait_for(loop.sock_recv(peer, 1), 10) == b"x"
+        peer.close()
+    assert len(errors) <= 3, errors
+    acceptor.close()
+    await asyncio.sleep(0.01)
+
+with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.argv[1] == "uvloop" else None) as runner:
+    runner.run(main())
+print("served")
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_without_descriptors_accepting_rests_and_resumes_without_spinning(loop: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", SCARCE, loop],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "served\n", done.stderr
