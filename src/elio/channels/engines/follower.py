@@ -105,10 +105,18 @@ class Follower:
             step = self._continuity.step(channel, epoch, offset, previous)
         if step is Step.NEXT:
             self._ready.append(record)
-        elif step is Step.UNKNOWN and self._start_of(channel) is None and self._begins_soon(channel):
-            self._held[channel] = Position(epoch, offset)
+        elif step is Step.UNKNOWN:
+            self._arrived_early(channel, Position(epoch, offset))
         elif step is not Step.KNOWN and self._is_wanted(channel):
             self._recover(channel)
+
+    def _arrived_early(self, channel: str, at: Position) -> None:
+        start = self._start_of(channel, at.epoch)
+        if start is not None:
+            self._continuity.start(channel, start)
+            self._recover(channel)
+        elif self._begins_soon(channel):
+            self._held[channel] = at
 
     def flush(self) -> None:
         """Give on what has arrived."""
@@ -118,17 +126,22 @@ class Follower:
 
     def _begins(self, record: Record, previous: int) -> bool:
         """Whether it is the first record of a new channel that a pattern stands for."""
-        start = self._start_of(record.channel)
+        start = self._start_of(record.channel, record.epoch)
         if start is None or start.epoch != record.epoch or not previous <= start.offset < record.offset:
             return False
         self._continuity.start(record.channel, start)
         return True
 
-    def _start_of(self, channel: str) -> Position | None:
-        """Where a channel begins that was not there when listening to its pattern began."""
+    def _start_of(self, channel: str, epoch: str) -> Position | None:
+        """Where a channel begins that was not there when listening to its pattern began.
+
+        Of several patterns the earliest counts, first of all one from before the engine lost its memory: what the check
+        of another has found, its own has not yet.
+        """
         starts = [at for pattern, at in self._patterns.items() if at and matches(pattern, channel)]
-        # The earliest: what others have learned of since, the check of this one may not have.
-        return self._source.start_of(channel, min(starts, key=_offset)) if starts else None
+        if not starts:
+            return None
+        return self._source.start_of(channel, min(starts, key=lambda at: (at.epoch == epoch, at.offset)))
 
     def _begins_soon(self, channel: str) -> bool:
         """Whether a pattern stands for it of which nothing is known yet."""
@@ -171,7 +184,7 @@ class Follower:
         """Live records of a channel count behind this; behind an earlier place if another pattern stands for it."""
         if channel in self._continuity:
             return
-        start = self._start_of(channel)
+        start = self._start_of(channel, now.epoch)
         self._continuity.start(channel, start or now)
         if start is not None:
             self._seen(channel, now)
@@ -186,15 +199,17 @@ class Follower:
     def _let_go_of(self, pattern: str) -> None:
         for channel in list(self._held):
             if channel not in self._recoveries and matches(pattern, channel):
-                start = self._start_of(channel)
-                if channel not in self._continuity and start is not None:
-                    self._continuity.start(channel, start)
                 self._let_go(channel)
 
     def _let_go(self, channel: str) -> None:
         """Live records of a channel count again; those that were dropped are fetched."""
         dropped = self._held.pop(channel, None)
-        if dropped is not None and self._is_behind(channel, dropped):
+        if dropped is None:
+            return
+        start = self._start_of(channel, dropped.epoch)
+        if channel not in self._continuity and start is not None:
+            self._continuity.start(channel, start)
+        if self._is_behind(channel, dropped):
             self._recover(channel)
 
     def _is_behind(self, channel: str, seen: Position) -> bool:
@@ -210,7 +225,7 @@ class Follower:
                 continue
             if not self._is_wanted(channel):
                 self._forget(channel)
-            elif channel in self._continuity and channel not in self._recoveries:
+            elif channel not in self._recoveries and (channel in self._continuity or not self._begins_soon(channel)):
                 self._let_go(channel)
 
     def _forget(self, channel: str) -> None:
@@ -260,9 +275,6 @@ class Follower:
         if channel in self._held:
             return
         self._held[channel] = None
-        start = self._start_of(channel)
-        if channel not in self._continuity and start is not None:
-            self._continuity.start(channel, start)
         self._recoveries[channel] = asyncio.get_running_loop().create_task(self._fetch_all(channel))
 
     async def _fetch_all(self, channel: str) -> None:
@@ -320,10 +332,6 @@ class Follower:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _offset(position: Position) -> int:
-    return position.offset
 
 
 def _newer(one: Position | None, other: Position) -> Position:
