@@ -1,52 +1,54 @@
 """A node of :mod:`benchmarks.soak.channels`: one server whose clients follow channels, as event streams and WebSockets.
 
-Standard input is watched: a node whose parent has gone ends.
+It listens beside others on their port. Standard input is watched: a node whose parent has gone ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import socket
 import sys
 
-from elio import Event, EventStream, Router, Server, WebSocket
-from elio.channels.channels import Channels
-from elio.channels.message import Gap
+from elio import Channels, EventStream, Router, Server, WebSocket
 
-PATTERN = "chaos.*"
+RETRY = 0.3
+"""Seconds that event sources are asked to wait."""
 
 
-def text_of(item: object) -> tuple[str, str, str]:
-    """Kind, cursor and text of what a subscription gave; what a client needs to count."""
-    if isinstance(item, Gap):
-        return "gap", item.id, f"{item.channel} {item.reason} {item.missed}"
-    return "message", item.id, f"{item.channel} {item.data}"  # type: ignore[attr-defined]
+def listening(port: int) -> socket.socket:
+    """A socket on the port of all nodes: the kernel chooses one of them for each connection."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(1024)
+    return listener
 
 
 async def serve(url: str, port: int, history: int) -> None:
     channels = Channels(url, history=history, ttl=600.0)
-    router = Router()
+    router = Router(channels=channels)
 
-    @router.sse("/events")
+    @router.sse("/events/:group", channel="soak.{group}.*")
     async def events(stream: EventStream) -> None:
-        async with channels.subscribe(PATTERN, since=stream.last_event_id or None) as subscription:
-            await stream.send(Event("ready", type="ready"))
-            async for item in subscription:
-                kind, cursor, text = text_of(item)
-                await stream.send(Event(text, type=kind, id=cursor))
+        await stream.send_retry(RETRY)
 
-    @router.websocket("/ws")
+    @router.websocket("/ws/:group")
     async def ws(ws: WebSocket) -> None:
-        async with channels.subscribe(PATTERN, since=ws.request.query.get("since") or None) as subscription:
-            await ws.send("ready  ")
-            async for item in subscription:
-                await ws.send(" ".join(text_of(item)))
+        group = ws.request.params["group"]
+        cursor = await ws.join(f"soak.{group}.*", since=ws.request.query.get("since") or None)
+        await ws.send(json.dumps({"joined": cursor}))
+        async for _ in ws:
+            pass
 
-    async with channels, Server(router, host="127.0.0.1", port=port):
-        print("ready", flush=True)
-        reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        await reader.read()
+    with listening(port) as listener:
+        async with Server(router, fd=listener.fileno()):
+            print("ready", flush=True)
+            reader = asyncio.StreamReader()
+            await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+            await reader.read()
     os._exit(0)
 
 

@@ -6,20 +6,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import elio
+from elio.channels.backend import POSITION_CHECK
 from support.programs import DEADLINE, Program, start
+from support.servers import RedisServer
 
 PROGRAM = """
 import os
 from elio import Channels, Request, Router, WebSocket, run
 
-channels = Channels()
+channels = Channels(URL)
 router = Router(channels=channels)
 router.sse("/events", channel="room")
 
@@ -68,9 +72,9 @@ class Client:
 
 
 @asynccontextmanager
-async def server(folder: Path, port: int = 0) -> AsyncIterator[tuple[Program, int]]:
+async def server(folder: Path, port: int = 0, url: str | None = None) -> AsyncIterator[tuple[Program, int]]:
     path = folder / "program.py"
-    path.write_text(PROGRAM.replace("PORT", str(port)))
+    path.write_text(PROGRAM.replace("PORT", str(port)).replace("URL", repr(url)))
     async with start(str(path), cwd=folder) as program:
         found = await program.says(r"serving on http://127\.0\.0\.1:(\d+) \(Ctrl\+C to stop\)")
         yield program, int(found[1])
@@ -139,3 +143,33 @@ async def test_another_supervisor_is_a_gap_and_no_silence(tmp_path: Path) -> Non
             async with elio.EventSource(f"http://127.0.0.1:{port}/events", last_event_id=client.cursor) as source:
                 event = await source.receive()
                 assert (event.type, json.loads(event.data)["reason"]) == ("gap", "epoch")
+
+
+def cut_one(redis: RedisServer) -> None:
+    """Cut the connection on which one worker is told what is published."""
+    line = redis.say("CLIENT", "LIST", "TYPE", "pubsub", until=b"resp")
+    found = re.search(rb"\bid=(\d+)", line)
+    assert found is not None
+    assert redis.say("CLIENT", "KILL", "ID", found[1].decode()) == b":1\r\n"
+
+
+async def test_a_worker_whose_news_are_cut_has_them_again_in_three_seconds(tmp_path: Path) -> None:
+    with RedisServer() as redis:
+        async with (
+            asyncio.timeout(3 * DEADLINE),
+            server(tmp_path, url=redis.url) as (_, port),
+            AsyncExitStack() as stack,
+        ):
+            clients = await one_on_each(stack, port)
+            times, number = [], 0
+            while len(times) < 4:
+                await asyncio.get_running_loop().run_in_executor(None, cut_one, redis)
+                begun = time.monotonic()
+                for _ in range(5):
+                    await clients[number % 4].ws.send(str(number))
+                    for client in clients:
+                        assert await client.hears() == str(number)
+                    number += 1
+                times.append(time.monotonic() - begun)
+            # A busy machine only adds to it.
+            assert min(times) < POSITION_CHECK

@@ -142,10 +142,10 @@ class RedisServer(Served):
     def answers(self) -> bool:
         return self.exchange(b"PING\r\n", b"\r\n").startswith((b"+PONG", b"-NOAUTH"))
 
-    def say(self, *words: str) -> bytes:
-        """A command, and its answer up to the end of the first line."""
+    def say(self, *words: str, until: bytes = b"\r\n") -> bytes:
+        """A command, and its answer up to the end of the first line, or up to something else."""
         command = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w.encode()), w.encode()) for w in words)
-        return self.exchange(command, b"\r\n")
+        return self.exchange(command, until)
 
 
 class NatsServer(Served):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from elio.channels.backend import History, Position
 from elio.channels.backlog import Policy
+from elio.channels.cursor import cursor_of
 from elio.channels.engines.memory import MemoryBackend
 from elio.channels.members.formats import as_data
 from elio.channels.members.member import Member
@@ -58,5 +62,36 @@ async def test_leaving_is_told_once_in_whatever_state() -> None:
         session.ws.resume_writing()
         assert left == [False]
         assert member.is_over
+        await session.lose()
+        session.close()
+
+
+async def test_one_that_waits_for_history_is_not_sent_it_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something else that is sent to the connection may fill it, and be taken, meanwhile."""
+    backend = MemoryBackend()
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+    history = backend.history
+
+    async def slow(channel: str, after: Position | None, limit: int) -> History:
+        asked.set()
+        await may_answer.wait()
+        return await history(channel, after, limit)
+
+    monkeypatch.setattr(backend, "history", slow)
+    async with hub_over(backend) as hub:
+        session = Session()
+        before = backend.position("a")
+        await publish(hub, "a", "1", "2")
+        member = session.ws.watcher = Member(hub, session.ws, as_data, Policy.BLOCK)
+        joining = asyncio.create_task(member.join("a", cursor_of([("a", before)]), 0))
+        await asked.wait()
+        session.ws.pause_writing()
+        session.ws.resume_writing()
+        await settle()
+        may_answer.set()
+        await joining
+        await settle()
+        assert session.stream.take() == b"\x81\x011\x81\x012"
+        assert member.is_direct
         await session.lose()
         session.close()

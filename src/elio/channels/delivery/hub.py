@@ -30,6 +30,9 @@ _LINGER: Final = 5.0
 _MAX_SIZE: Final = 32 * 1024 * 1024
 """Bytes of data in all trails."""
 
+_MAX_TRAILS: Final = MAX_CHANNELS // 2
+"""Fewer than the positions that a feed keeps: so each of its trails ends with it, and none has a hole."""
+
 
 class _Listening:
     """How many feeds want a pattern; the lock keeps its beginning and its end in order."""
@@ -227,7 +230,7 @@ class Hub(Receiver):
         self._size -= trail.size
         trail.add(entry)
         self._size += trail.size
-        while self._size > _MAX_SIZE or len(self._trails) > MAX_CHANNELS:
+        while self._size > _MAX_SIZE or len(self._trails) > _MAX_TRAILS:
             self._drop(next(iter(self._trails)))
 
     def _drop(self, channel: str) -> None:

@@ -11,6 +11,7 @@ Not here: how records come and how the engine is asked. See :class:`Source`.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -20,6 +21,8 @@ from ..continuity import Continuity, Step
 from ..names import is_pattern, matches
 
 __all__ = ["Follower", "Source"]
+
+logger = logging.getLogger("elio.channels")
 
 _BATCH: Final = 500
 """Records that are read from history at once."""
@@ -102,10 +105,18 @@ class Follower:
             step = self._continuity.step(channel, epoch, offset, previous)
         if step is Step.NEXT:
             self._ready.append(record)
-        elif step is Step.UNKNOWN and self._begins_soon(channel):
-            self._held[channel] = Position(epoch, offset)
+        elif step is Step.UNKNOWN:
+            self._arrived_early(channel, Position(epoch, offset))
         elif step is not Step.KNOWN and self._is_wanted(channel):
             self._recover(channel)
+
+    def _arrived_early(self, channel: str, at: Position) -> None:
+        start = self._start_of(channel, at.epoch)
+        if start is not None:
+            self._continuity.start(channel, start)
+            self._recover(channel)
+        elif self._begins_soon(channel):
+            self._held[channel] = at
 
     def flush(self) -> None:
         """Give on what has arrived."""
@@ -115,16 +126,22 @@ class Follower:
 
     def _begins(self, record: Record, previous: int) -> bool:
         """Whether it is the first record of a new channel that a pattern stands for."""
-        start = self._start_of(record.channel)
+        start = self._start_of(record.channel, record.epoch)
         if start is None or start.epoch != record.epoch or not previous <= start.offset < record.offset:
             return False
         self._continuity.start(record.channel, start)
         return True
 
-    def _start_of(self, channel: str) -> Position | None:
-        """Where a channel begins that was not there when listening to its pattern began."""
-        start = next((at for pattern, at in self._patterns.items() if at and matches(pattern, channel)), None)
-        return None if start is None else self._source.start_of(channel, start)
+    def _start_of(self, channel: str, epoch: str) -> Position | None:
+        """Where a channel begins that was not there when listening to its pattern began.
+
+        Of several patterns the earliest counts, first of all one from before the engine lost its memory: what the check
+        of another has found, its own has not yet.
+        """
+        starts = [at for pattern, at in self._patterns.items() if at and matches(pattern, channel)]
+        if not starts:
+            return None
+        return self._source.start_of(channel, min(starts, key=lambda at: (at.epoch == epoch, at.offset)))
 
     def _begins_soon(self, channel: str) -> bool:
         """Whether a pattern stands for it of which nothing is known yet."""
@@ -155,26 +172,44 @@ class Follower:
         else:
             found = await self._source.matching(pattern)
         for name, position in found.items():
-            if is_pattern(name):
-                self._patterns[name] = self._patterns.get(name) or position
-            elif name not in self._continuity:
-                self._continuity.start(name, position)
+            if not is_pattern(name):
+                self._follow(name, position)
+        if pattern in self._patterns:
+            self._patterns[pattern] = self._patterns[pattern] or found[pattern]
         self._let_go_of(pattern)
         # Where unknown channels begin is known here alone: to the receiver, they begin at the beginning.
         return {name: Position(at.epoch, 0) if is_pattern(name) else at for name, at in found.items()}
 
+    def _follow(self, channel: str, now: Position) -> None:
+        """Live records of a channel count behind this; behind an earlier place if another pattern stands for it."""
+        if channel in self._continuity:
+            return
+        start = self._start_of(channel, now.epoch)
+        self._continuity.start(channel, start or now)
+        if start is not None:
+            self._seen(channel, now)
+
+    def _seen(self, channel: str, now: Position) -> None:
+        """The engine is here. What is missing is fetched, at once or when its live records count again."""
+        if channel in self._held:
+            self._held[channel] = _newer(self._held[channel], now)
+        elif self._is_behind(channel, now):
+            self._recover(channel)
+
     def _let_go_of(self, pattern: str) -> None:
         for channel in list(self._held):
             if channel not in self._recoveries and matches(pattern, channel):
-                start = self._start_of(channel)
-                if channel not in self._continuity and start is not None:
-                    self._continuity.start(channel, start)
                 self._let_go(channel)
 
     def _let_go(self, channel: str) -> None:
         """Live records of a channel count again; those that were dropped are fetched."""
         dropped = self._held.pop(channel, None)
-        if dropped is not None and self._is_behind(channel, dropped):
+        if dropped is None:
+            return
+        start = self._start_of(channel, dropped.epoch)
+        if channel not in self._continuity and start is not None:
+            self._continuity.start(channel, start)
+        if self._is_behind(channel, dropped):
             self._recover(channel)
 
     def _is_behind(self, channel: str, seen: Position) -> bool:
@@ -184,10 +219,21 @@ class Follower:
         """Nothing of it is given on any more, unless another pattern stands for it."""
         self._names.discard(pattern)
         self._patterns.pop(pattern, None)
-        self._held.pop(pattern, None)
-        for channel in self._continuity.channels():
-            if matches(pattern, channel) and not self._is_wanted(channel):
-                self._continuity.forget(channel)
+        known = {*self._continuity.channels(), *self._held} if is_pattern(pattern) else {pattern}
+        for channel in known:
+            if not matches(pattern, channel):
+                continue
+            if not self._is_wanted(channel):
+                self._forget(channel)
+            elif channel not in self._recoveries and (channel in self._continuity or not self._begins_soon(channel)):
+                self._let_go(channel)
+
+    def _forget(self, channel: str) -> None:
+        self._continuity.forget(channel)
+        self._held.pop(channel, None)
+        recovery = self._recoveries.pop(channel, None)
+        if recovery is not None:
+            recovery.cancel()
 
     # -- checking --------------------------------------------------------------------------------------
 
@@ -199,8 +245,9 @@ class Follower:
         """
         before = {channel: self._continuity.position(channel) for channel in self._continuity.channels()}
         for channel, now in (await self._source.positions(list(before))).items():
-            if self._is_behind(channel, now) or _went_back(before[channel], now):
+            if _went_back(before[channel], now) and channel in self._continuity:
                 self._recover(channel)
+            self._seen(channel, now)
         for pattern in [pattern for pattern in self._patterns if is_pattern(pattern)]:
             await self._check_pattern(pattern)
 
@@ -209,17 +256,16 @@ class Follower:
         if start is None:  # Listening is about to begin, and finds all this out itself.
             return
         found = dict(await self._source.matching(pattern, only_new=True))
-        if pattern not in self._patterns:
+        if self._patterns.get(pattern) is not start:  # Another listening to it has begun meanwhile.
             return
         now = found.pop(pattern)
         if start.epoch != now.epoch:
-            start = Position(now.epoch, 0)
-            self._receiver.gap(pattern, GapReason.EPOCH, None, start)
+            self.flush()
+            self._patterns[pattern] = Position(now.epoch, 0)
+            self._receiver.gap(pattern, GapReason.EPOCH, None, Position(now.epoch, 0))
         # Those that are new began behind the old start, not behind the one that holds from now on.
-        self._patterns[pattern] = start
-        for channel in found:
-            if channel not in self._continuity:
-                self._recover(channel)
+        for channel, at in found.items():
+            self._follow(channel, at)
         self._patterns[pattern] = now
 
     # -- recovery --------------------------------------------------------------------------------------
@@ -229,21 +275,21 @@ class Follower:
         if channel in self._held:
             return
         self._held[channel] = None
-        start = self._start_of(channel)
-        if channel not in self._continuity and start is not None:
-            self._continuity.start(channel, start)
         self._recoveries[channel] = asyncio.get_running_loop().create_task(self._fetch_all(channel))
 
     async def _fetch_all(self, channel: str) -> None:
         """Read history until nothing is missing. When the engine fails, the next check tries again."""
         try:
-            while self._is_wanted(channel) and await self._fetch_some(channel):
+            while await self._fetch_some(channel):
                 pass
         except (ChannelError, TimeoutError):
             self._held.pop(channel, None)
-        finally:
-            self._recoveries.pop(channel, None)
-            self._let_go(channel)
+        except Exception:
+            # A mistake of ours must not end all recoveries of the channel.
+            logger.exception("what is missing of channel %s cannot be fetched", channel)
+            self._held.pop(channel, None)
+        del self._recoveries[channel]
+        self._let_go(channel)
 
     async def _fetch_some(self, channel: str) -> bool:
         """Read a piece of history.
@@ -255,8 +301,6 @@ class Follower:
         if after is None:
             return False
         history = await self._source.history(channel, after, _BATCH)
-        if not self._is_wanted(channel):
-            return False
         if not history.is_complete:
             self._report(channel, after, history)
         last = self._give(channel, history)

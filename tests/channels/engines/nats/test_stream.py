@@ -66,3 +66,25 @@ async def test_the_same_key_of_another_channel_is_another_message(stream: Stream
     first = await stream.publish("a", b"1", "k")
     assert await stream.publish("a", b"2", "k") == first
     assert await stream.publish("b", b"3", "k") != first
+
+
+async def test_another_life_begins_behind_what_the_stream_has(stream: Stream) -> None:
+    await stream.publish("a", b"1", None)
+    before = await stream.state()
+    after = await stream.begin_life(before.epoch)
+    assert (after.epoch != before.epoch, after.start, after.last) == (True, 1, 1)
+    # Who is late finds that it was done.
+    assert await stream.begin_life(before.epoch) == after
+    await stream.create()
+    assert await stream.state() == after
+    await stream.publish("a", b"2", None)
+    for position in (Position(before.epoch, 0), Position(after.epoch, 0), None):
+        read = await stream.history("a", position, 10)
+        assert [record.payload for record in read.records] == [b"2"]
+        assert read.is_complete == (position is None or position.epoch == after.epoch)
+
+
+async def test_a_message_is_found_by_its_sequence(stream: Stream) -> None:
+    await stream.publish("a.b", b"1", None)
+    assert await stream.at(1) == ("a.b", b"1")
+    assert await stream.at(2) is None

@@ -7,22 +7,28 @@ positions every second, and reads the stream. Offsets grow, but not by one.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import count
 from secrets import token_hex
 
 from ....errors import ChannelError, EngineError, EngineLost, PublishError
-from ...backend import History, Lease, Position, Receiver
+from ...backend import History, Lease, Position, Receiver, Record
 from ...names import matches
 from ..follower import Follower
+from ..line import answer_within
 from ..watch import Watch
 from .connection import Message
 from .leases import NatsLeases
 from .stream import State, Stream
 from .wire import Wire
+from .witness import Witness
 
 __all__ = ["NatsBackend"]
+
+logger = logging.getLogger("elio.channels")
 
 
 class NatsBackend:
@@ -67,6 +73,10 @@ class NatsBackend:
         self._name = token_hex(4)
         self._numbers = count(1)
         self._epoch = ""
+        # Nothing of a new connection counts before it is certain that the stream is what it was.
+        self._links = 0
+        self._is_certain = asyncio.Event()
+        self._server = ""
         self._subscriptions: dict[str, str] = {}
         # Of channels without messages: their offset, and up to where the stream is known to have none of them.
         self._quiet: dict[str, tuple[int, int]] = {}
@@ -79,11 +89,14 @@ class NatsBackend:
     async def start(self, receiver: Receiver) -> None:
         """Connect, and make the streams."""
         self._follower = Follower(self, receiver)
+        self._witness = Witness(self._stream, asyncio.get_running_loop().time)
         try:
             await self._wire.start()
             await self._stream.create()
             await self._leases.create()
             self._epoch = (await self._stream.state()).epoch
+            self._server = self._wire.server
+            self._is_certain.set()
         except BaseException:
             await self.close()
             raise
@@ -99,6 +112,8 @@ class NatsBackend:
         await self._wire.close()
 
     def _up(self) -> None:
+        self._links += 1
+        self._is_certain.clear()
         if self._watch is not None:
             self._watch.hurry()
 
@@ -108,10 +123,39 @@ class NatsBackend:
 
     async def _check(self) -> None:
         await self._wire.check()
-        state = await self._stream_again()
-        self._epoch = state.epoch
+        link, server, state = self._links, self._wire.server, await self._stream_again()
+        if not self._is_certain.is_set():
+            state = await self._compare(state, server)
+        if state.epoch != self._epoch:
+            self._epoch = state.epoch
+            self._quiet.clear()
+            self._witness.forget()
+        if link == self._links:
+            self._server = server
+            self._is_certain.set()
         await self._following.check()
         await self._leases.sweep()
+
+    async def _compare(self, state: State, server: str) -> State:
+        """Find out whether the stream has forgotten what this process knows of; if so it begins another life."""
+        if state.epoch != self._epoch or await self._witness.agrees(state, is_restarted=server != self._server):
+            return state
+        logger.warning("NATS has forgotten messages that it had acknowledged")
+        return await self._stream.begin_life(state.epoch)
+
+    @asynccontextmanager
+    async def _one_memory(self) -> AsyncIterator[None]:
+        """What is asked inside is answered from the same memory.
+
+        Raises:
+            EngineLost: it is not certain in time what the server still has, or the connection was lost meanwhile.
+        """
+        async with answer_within(self._timeout):
+            await self._is_certain.wait()
+        link = self._links
+        yield
+        if link != self._links:
+            raise EngineLost("the connection was lost meanwhile")
 
     async def _stream_again(self) -> State:
         """The state of the stream, which is made anew where it was lost."""
@@ -139,7 +183,7 @@ class NatsBackend:
             key = f"\0{self._name}:{next(self._numbers)}"
         while True:
             try:
-                return Position(self._epoch, await self._stream.publish(channel, payload, key))
+                return await self._publish(channel, payload, key)
             except EngineLost as error:
                 if not self._waits:
                     raise PublishError(str(error), channel=channel, is_unknown=error.is_unknown) from error
@@ -147,6 +191,13 @@ class NatsBackend:
                 await asyncio.sleep(0.1)
             except EngineError as error:
                 raise PublishError(str(error), channel=channel) from error
+
+    async def _publish(self, channel: str, payload: bytes, key: str | None) -> Position:
+        link = self._links if self._is_certain.is_set() else -1
+        offset = await self._stream.publish(channel, payload, key)
+        if link == self._links:
+            self._witness.saw(Record(channel, self._epoch, offset, payload))
+        return Position(self._epoch, offset)
 
     # -- listening -----------------------------------------------------------------------------------------------------
 
@@ -176,7 +227,10 @@ class NatsBackend:
             self._wire.unsubscribe(number)
 
     def _arrived(self, message: Message) -> None:
-        self._following.arrived(*self._stream.record(message, self._epoch))
+        if self._is_certain.is_set():  # else the next check finds it
+            record, before = self._stream.record(message, self._epoch)
+            self._witness.saw(record)
+            self._following.arrived(record, before)
 
     def _settled(self) -> None:
         self._following.flush()
@@ -185,8 +239,9 @@ class NatsBackend:
 
     async def positions(self, channels: Sequence[str]) -> Mapping[str, Position]:
         """Where channels are."""
-        state = await self._stream.state()
-        newest = await asyncio.gather(*map(self._stream.last, channels))
+        async with self._one_memory():
+            state = await self._stream.state()
+            newest = await asyncio.gather(*map(self._stream.last, channels))
         return {
             channel: Position(state.epoch, self._offset(channel, last, state))
             for channel, last in zip(channels, newest, strict=True)
@@ -202,15 +257,16 @@ class NatsBackend:
 
     async def matching(self, pattern: str, *, only_new: bool = False) -> Mapping[str, Position]:
         """Where channels are that a pattern stands for."""
-        state = await self._stream.state(pattern)
         known = self._known.setdefault(pattern, set())
-        found = [channel for channel in state.counts if matches(pattern, channel)]
-        wanted = [channel for channel in found if not (only_new and channel in known)]
-        newest = await asyncio.gather(*map(self._stream.last, wanted))
-        # Only what the caller is told of is known: before the last wait this can be broken off.
-        known.clear()
-        known.update(found)
+        async with self._one_memory():
+            state = await self._stream.state(pattern)
+            found = [channel for channel in state.counts if matches(pattern, channel)]
+            wanted = [channel for channel in found if not (only_new and channel in known)]
+            newest = await asyncio.gather(*map(self._stream.last, wanted))
         positions = {channel: Position(state.epoch, last) for channel, last in zip(wanted, newest, strict=True) if last}
+        # Only what the caller is told of is known: before the last wait this can be broken off.
+        known.intersection_update(found)
+        known.update(positions)
         return {**positions, pattern: Position(state.epoch, state.last)}
 
     def start_of(self, channel: str, start: Position) -> Position:
@@ -219,7 +275,11 @@ class NatsBackend:
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Read the stream."""
-        return await self._stream.history(channel, after, limit)
+        async with self._one_memory():
+            history = await self._stream.history(channel, after, limit)
+        if history.records:
+            self._witness.saw(history.records[-1])
+        return history
 
     # -- leases --------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 Messages are stored under ``PREFIX.c.CHANNEL`` and republished by the server under ``PREFIX.r.CHANNEL`` with their
 sequence and that of the message before them in the same channel, by which holes are seen. Sequences count all channels
-together; they are the offsets. The epoch is the stream's time of birth.
+together; they are the offsets. The epoch is the stream's time of birth, and the word for its life, which stands in its
+description with the sequence that it began behind: messages up to there belong to no history any more.
 
 What JetStream drops it drops silently. That nothing is missing behind a sequence is certain in two cases:
 
@@ -13,11 +14,14 @@ What JetStream drops it drops silently. That nothing is missing behind a sequenc
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from dataclasses import dataclass
 from hashlib import sha256
+from secrets import token_hex
 from typing import Any, Final
 
-from ....errors import EngineError
+from ....errors import EngineError, EngineLost
 from ...backend import History, Position, Record
 from .connection import Message
 from .wire import Wire
@@ -26,6 +30,8 @@ __all__ = ["State", "Stream"]
 
 _NANOSECONDS: Final = 1_000_000_000
 _IN_USE: Final = 10058
+_NO_MESSAGE: Final = 10037
+_LIFE: Final = re.compile(r"elio life ([0-9a-f]+) behind ([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,15 @@ class State:
     """A stream at one moment.
 
     Attributes:
-        epoch: from its time of birth.
+        epoch: from its time of birth and the word for its life.
+        start: sequence behind which its life began.
         first: sequence of its oldest message.
         last: sequence of its newest message.
         counts: number of messages of each channel that was asked for.
     """
 
     epoch: str
+    start: int
     first: int
     last: int
     counts: dict[str, int]
@@ -90,7 +98,28 @@ class Stream:
         except EngineError as error:
             if error.code != _IN_USE:
                 raise
-            await self._wire.call(f"STREAM.UPDATE.{self.name}", settings)
+            await self._update(settings)
+
+    async def _update(self, settings: dict[str, object]) -> None:
+        """Give the stream these settings, and leave it the others; none if it has them."""
+        config = (await self._wire.call(f"STREAM.INFO.{self.name}"))["config"]
+        if any(config.get(name) != value for name, value in settings.items()):
+            await self._wire.call(f"STREAM.UPDATE.{self.name}", {**config, **settings})
+
+    async def begin_life(self, before: str) -> State:
+        """Let positions of before be void: the stream has forgotten messages that were seen.
+
+        Args:
+            before: the epoch of when they were seen. In another one somebody else has done it.
+
+        Returns:
+            What it has from now on.
+        """
+        state = await self.state()
+        if state.epoch == before:
+            await self._update({"description": f"elio life {token_hex(4)} behind {state.last}"})
+            state = await self.state()
+        return state
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
@@ -147,23 +176,47 @@ class Stream:
         message = await self._wire.last(self.name, self._stored + channel)
         return 0 if message is None else int(message.header(b"Nats-Sequence"))
 
+    async def at(self, sequence: int) -> tuple[str, bytes] | None:
+        """Channel and payload of a message; None if it is not kept."""
+        try:
+            answer = await self._wire.call(f"STREAM.MSG.GET.{self.name}", {"seq": sequence})
+        except EngineError as error:
+            if error.code != _NO_MESSAGE:
+                raise
+            return None
+        message = answer["message"]
+        return message["subject"][len(self._stored) :], b64decode(message.get("data", ""))
+
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
-        """Read what is kept of a channel."""
+        """Read what is kept of a channel.
+
+        Raises:
+            EngineLost: the server does not answer, or did not send what it has.
+        """
         state = await self.state(channel)
         count = state.counts.get(channel, 0)
         newest = await self.last(channel) if count else state.last
         position = Position(state.epoch, newest)
+        start = state.start + 1
         if after is None:
-            messages = await self._read(channel, 1, count)
-            is_all = state.first <= 1 and count < self._max
-            return History(self._records(channel, state, messages[-limit:]), is_all and count <= limit, position)
+            messages = await self._read(channel, start, count)
+            is_all = count <= limit and await self._has_dropped_nothing(channel, start)
+            return History(self._records(channel, state, messages[-limit:]), is_all, position)
         if after.epoch != state.epoch or after.offset > state.last:
-            return History(self._records(channel, state, await self._read(channel, 1, limit)), False, position)
-        messages = await self._read(channel, after.offset + 1, limit) if count and newest > after.offset else []
-        is_complete = (state.first <= after.offset + 1 and count < self._max) or await self._has_before(
-            channel, after.offset, count
-        )
+            return History(self._records(channel, state, await self._read(channel, start, limit)), False, position)
+        last = max(after.offset, state.start)
+        is_behind = count > 0 and newest > last
+        messages = await self._read(channel, last + 1, limit) if is_behind else []
+        # Asked when all is read: what was dropped meanwhile is missing too.
+        is_complete = await self._has_dropped_nothing(channel, last + 1) or await self._has_before(channel, last, count)
+        if is_complete and is_behind and not messages:
+            raise EngineLost("JetStream did not send what it has")
         return History(self._records(channel, state, messages), is_complete, position)
+
+    async def _has_dropped_nothing(self, channel: str, start: int) -> bool:
+        """Whether all messages of a channel from a sequence on are certainly there."""
+        state = await self.state(channel)
+        return state.first <= start and state.counts.get(channel, 0) < self._max
 
     async def _has_before(self, channel: str, sequence: int, count: int) -> bool:
         """Whether a message of a channel at or before a sequence is still there."""
@@ -205,8 +258,11 @@ class Stream:
 
 
 def _state(info: dict[str, Any], counts: dict[str, int]) -> State:
-    epoch = sha256(info["created"].encode()).hexdigest()[:12]
-    return State(epoch, info["state"]["first_seq"], info["state"]["last_seq"], counts)
+    description = info["config"].get("description", "")
+    life = _LIFE.fullmatch(description)
+    word, start = (life[1], int(life[2])) if life else ("", 0)
+    epoch = sha256(f"{info['created']}{word}".encode()).hexdigest()[:12]
+    return State(epoch, start, info["state"]["first_seq"], info["state"]["last_seq"], counts)
 
 
 def _sequence(message: Message) -> int:

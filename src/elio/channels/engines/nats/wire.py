@@ -77,6 +77,9 @@ class Wire:
         on_up: called when the connection was made, or made again.
         on_down: called with the reason when it was lost.
         on_settled: called when all that came at once has been told.
+
+    Attributes:
+        server: the name that the server of the newest connection has given itself; another one with each start.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Wire:
         on_settled: Callable[[], object],
     ) -> None:
         servers = parse_servers(url)
+        self.server = ""
         self._servers = cycle(servers)
         self._timeout = timeout
         self._tls = tls
@@ -151,6 +155,7 @@ class Wire:
         except BaseException:
             connection.abort("it could not be used")
             raise
+        self.server = str(info.get("server_id", ""))
         return connection
 
     async def _up(self, connection: NatsConnection) -> None:
@@ -206,15 +211,21 @@ class Wire:
             subject: of the request.
             request: what to ask.
             count: how many there are.
+
+        Returns:
+            As many as there still were.
+
+        Raises:
+            EngineLost: it does not answer, or breaks off.
         """
         found: list[Message] = []
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def take(message: Message) -> None:
             if not message.status:
                 found.append(message)
             if (message.status or len(found) == count) and not done.done():
-                done.set_result(None)
+                done.set_result(message.status)
 
         connection = await self._line.ready(0.0)
         number = str(next(self._numbers))
@@ -223,9 +234,11 @@ class Wire:
         try:
             connection.publish(subject, json.dumps(request).encode(), inbox.encode())
             async with answer_within(self._timeout):
-                await done
+                status = await done
         finally:
             connection.unsubscribe(number)
+        if status not in (b"", b"404", b"408"):
+            raise EngineLost(f"JetStream has broken off: status {status.decode(errors='replace')}", is_unknown=True)
         return found
 
     # -- subscriptions -------------------------------------------------------------------------------------------------

@@ -238,8 +238,8 @@ class RedisBackend:
         return Position(sha1(words.encode(), usedforsecurity=False).hexdigest()[:16], 0)
 
     def start_of(self, channel: str, start: Position) -> Position:
-        """It begins where its bucket does."""
-        return self._starts.get(self._link.bucket(channel), start)
+        """It begins where its bucket does, as long as that is the memory that the pattern began in."""
+        return self._starts[self._link.bucket(channel)] if start.epoch == self._start().epoch else start
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Read a stream."""
