@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from elio.channels.backend import GapReason
@@ -60,13 +62,14 @@ def test_gaps_in_the_way_of_the_oldest_come_first() -> None:
 
 
 def test_the_newest_are_dropped_and_a_gap_stands_where_they_were() -> None:
-    backlog = Backlog(Policy.DROP_NEWEST, 650)
+    drops = Counter[Policy]()
+    backlog = Backlog(Policy.DROP_NEWEST, 650, drops)
     for number in range(4):
         assert backlog.push(message(number))
     assert backlog.push(message(4, channel="b"))
     assert backlog.pop() == message(0)
     assert backlog.push(message(5))
-    assert backlog.dropped == 3
+    assert (backlog.dropped, drops) == (3, {Policy.DROP_NEWEST: 3})
     assert drain(backlog) == [1, Gap("a", SLOW, 2, "id3"), Gap("b", SLOW, 1, "id4"), 5]
 
 

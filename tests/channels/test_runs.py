@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from elio.channels.channels import Channels
+from elio.channels.engines.local.hub import LocalHub
 from elio.channels.runs import Run
 from elio.errors import ChannelError, ConfigurationError, HTTPError
 
@@ -130,3 +134,47 @@ async def test_what_nobody_knows_is_refused(channels: Channels) -> None:
     with pytest.raises(ConfigurationError, match="cancel"):
         await channels.run("r", Source(), on_disconnect="ignore")
     assert repr(await channels.run("r", Source())) == "<Run r>"
+
+
+@asynccontextmanager
+async def two_workers(folder: Path) -> AsyncIterator[tuple[Channels, Channels]]:
+    async with LocalHub(folder / "hub") as hub, Channels(hub.url) as one, Channels(hub.url) as two:
+        yield one, two
+
+
+async def test_another_worker_goes_on_with_a_run_and_cancels_it_in_time(tmp_path: Path) -> None:
+    async with two_workers(tmp_path) as (one, two):
+        source = Source()
+        run = await one.run("r", source, on_disconnect="cancel")
+        elsewhere = await two.run("r", Source())
+        async with contextlib.aclosing(elsewhere.follow()) as late:
+            async with contextlib.aclosing(run.follow()) as parts:
+                source.give(2)
+                seen = await take(parts, 2)
+                assert data(await take(late, 1)) == ["0"]
+            source.give(2)
+            async with contextlib.aclosing(elsewhere.follow(seen[1].id)) as rest:
+                assert data(await take(rest, 2)) == ["2", "3"]
+            assert data(await take(late, 3)) == ["1", "2", "3"]
+            assert not source.cancelled.is_set()
+        async with asyncio.timeout(30):
+            await source.cancelled.wait()
+        assert source.calls == 1
+
+
+async def test_cancel_reaches_a_generator_on_another_worker_within_100_ms(tmp_path: Path) -> None:
+    async with two_workers(tmp_path) as (one, two):
+        times = []
+        for number in range(7):
+            source = Source()
+            await one.run(f"r{number}", source, on_disconnect="cancel")
+            run = await two.run(f"r{number}", Source())
+            async with contextlib.aclosing(run.follow()) as parts:
+                source.give(1)
+                await take(parts, 1)
+            begun = time.monotonic()
+            async with asyncio.timeout(30):
+                await source.cancelled.wait()
+            times.append(time.monotonic() - begun)
+        # A busy machine only adds to it.
+        assert min(times) < 0.1

@@ -23,7 +23,7 @@ PROGRAM = """
 import os
 from elio import Channels, Request, Router, WebSocket, run
 
-channels = Channels(URL)
+channels = Channels()
 router = Router(channels=channels)
 router.sse("/events", channel="room")
 
@@ -34,7 +34,7 @@ async def talk(ws: WebSocket) -> None:
     async for message in ws:
         await channels.publish("room", message)
 
-run(router, port=PORT, workers=4, drain=0.0)
+run(router, port=PORT, workers=WORKERS, drain=0.0, channels=URL)
 """
 
 
@@ -72,9 +72,12 @@ class Client:
 
 
 @asynccontextmanager
-async def server(folder: Path, port: int = 0, url: str | None = None) -> AsyncIterator[tuple[Program, int]]:
+async def server(
+    folder: Path, port: int = 0, *, url: str | None = None, workers: int = 4
+) -> AsyncIterator[tuple[Program, int]]:
     path = folder / "program.py"
-    path.write_text(PROGRAM.replace("PORT", str(port)).replace("URL", repr(url)))
+    text = PROGRAM.replace("PORT", str(port)).replace("URL", repr(url)).replace("WORKERS", str(workers))
+    path.write_text(text)
     async with start(str(path), cwd=folder) as program:
         found = await program.says(r"serving on http://127\.0\.0\.1:(\d+) \(Ctrl\+C to stop\)")
         yield program, int(found[1])
@@ -143,6 +146,27 @@ async def test_another_supervisor_is_a_gap_and_no_silence(tmp_path: Path) -> Non
             async with elio.EventSource(f"http://127.0.0.1:{port}/events", last_event_id=client.cursor) as source:
                 event = await source.receive()
                 assert (event.type, json.loads(event.data)["reason"]) == ("gap", "epoch")
+
+
+async def test_another_server_takes_over_the_hub_of_one_that_is_killed(tmp_path: Path) -> None:
+    url = f"local:{tmp_path / 'hub'}"
+    async with (
+        asyncio.timeout(3 * DEADLINE),
+        server(tmp_path, url=url, workers=1) as (first, _),
+        server(tmp_path, url=url, workers=1) as (second, port),
+        AsyncExitStack() as stack,
+    ):
+        client = await join(stack, port)
+        await client.ws.send("one")
+        assert await client.hears() == "one"
+        first.kill(signal.SIGKILL)
+        assert await client.hears() == "gap: epoch"
+        await client.ws.send("two")
+        assert await client.hears() == "two"
+        await stack.aclose()
+        second.kill(signal.SIGTERM)
+        await second.ends(silently=False)
+        await first.ends(silently=False)
 
 
 def cut_one(redis: RedisServer) -> None:

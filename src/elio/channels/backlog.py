@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
@@ -37,16 +37,18 @@ class Backlog:
     Args:
         policy: ``BLOCK`` and ``CLOSE`` are the owner's matter: :meth:`push` says that there is no room.
         limit: bytes; a single message may have more.
+        drops: counts dropped messages by policy, for all subscribers together.
 
     Attributes:
         dropped: how many messages were dropped, in all.
         size: bytes that wait.
     """
 
-    __slots__ = ("_front", "_items", "_keys", "_limit", "_number", "_policy", "dropped", "size")
+    __slots__ = ("_drops", "_front", "_items", "_keys", "_limit", "_number", "_policy", "dropped", "size")
 
-    def __init__(self, policy: Policy, limit: int) -> None:
+    def __init__(self, policy: Policy, limit: int, drops: Counter[Policy] | None = None) -> None:
         self._policy = policy
+        self._drops = Counter[Policy]() if drops is None else drops
         self._limit = limit
         self._items: OrderedDict[int, Message | Gap] = OrderedDict()
         self._front: dict[tuple[str, GapReason], Gap] = {}  # what was dropped before the first that waits
@@ -67,7 +69,7 @@ class Backlog:
             if self._policy is Policy.BLOCK or self._policy is Policy.CLOSE:
                 return False
             if self._policy is Policy.DROP_NEWEST:
-                self.dropped += 1
+                self._count()
                 self.push_gap(Gap(message.channel, GapReason.SLOW_CONSUMER, 1, message.id))
                 return True
             self._make_room(size)
@@ -130,8 +132,12 @@ class Backlog:
             self._drop(Gap(message.channel, GapReason.COALESCED, 1))
 
     def _drop(self, gap: Gap) -> None:
-        self.dropped += 1
+        self._count()
         self._put_in_front(gap)
+
+    def _count(self) -> None:
+        self.dropped += 1
+        self._drops[self._policy] += 1
 
     def _put_in_front(self, gap: Gap) -> None:
         before = self._front.pop((gap.channel, gap.reason), None)

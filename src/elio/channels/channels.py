@@ -96,6 +96,11 @@ class Channels:
         """How the subscribers of this process fare, for each combination of channels."""
         return [] if self._hub is None else self._hub.states()
 
+    def drops(self) -> dict[str, int]:
+        """Messages that were dropped since the start, by policy; for ``close`` subscribers that were sent away."""
+        drops: Mapping[Policy, int] = {} if self._hub is None else self._hub.drops
+        return {policy.value: drops.get(policy, 0) for policy in Policy if policy is not Policy.BLOCK}
+
     async def start(self) -> None:
         """Connect to the engine.
 

@@ -108,7 +108,7 @@ class Server:
         self._introduces = proxy_protocol
         self._departure = Departure()
         self._counters = Counters()
-        self._figures = Figures(self._counters)
+        self._figures = Figures(self._counters, router.channels)
         self._app = router.build(self._departure, self._figures)
         self._observers = router.observers
         self._on_error = router.error_handler

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
-from elio import Router, WebSocket
+from elio import Gap, Message, Router, WebSocket
 from elio.channels.channels import Channels
 from elio.channels.members.formats import as_data
 from elio.errors import ChannelError, ConfigurationError
@@ -110,6 +110,34 @@ async def test_the_data_alone_can_be_sent() -> None:
     async with serve(chat(channels, encode=as_data)) as server, client(server, "join a") as raw:
         await channels.publish("a", "plain")
         assert await texts(raw) == ["plain"]
+
+
+async def test_members_that_compress_are_sent_what_was_compressed_once() -> None:
+    channels, made = Channels(), list[str]()
+
+    def encode(item: Message | Gap) -> str:
+        made.append(item.channel)
+        return "the same words for everybody " * 20
+
+    deflate = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    async with serve(chat(channels, encode=encode)) as server, AsyncExitStack() as stack:
+        members = [await stack.enter_async_context(connect(server)) for _ in range(3)]
+        for raw in members:
+            answer = await raw.upgrade("/", headers=deflate)
+            assert "permessage-deflate" in answer.headers["sec-websocket-extensions"]
+            raw.send(say("join a"))
+            await raw.receive_frame()
+        plain = await stack.enter_async_context(client(server, "join a"))
+        frames = set()
+        for _ in range(2):
+            await channels.publish("a", "x")
+            frames.update([await raw.receive_frame() for raw in members])
+            assert (await texts(plain))[0].startswith("the same words")
+        # No member's own window has made it, else the second message were shorter than the first.
+        ((first, payload),) = frames
+        assert first == 0xC1
+        assert len(payload) < 100
+        assert made == ["a", "a"]
 
 
 async def test_a_connection_that_ends_leaves_everything() -> None:
@@ -232,3 +260,28 @@ async def test_members_join_and_leave() -> None:
             await until(lambda: channels._presence is not None and len(channels._presence._leases) == 1)
             assert await channels.members("room") == {"bob": {"name": "bob"}}
             assert presence.size == 0
+
+
+async def test_who_closes_in_order_stays_for_a_while_and_leaves_once() -> None:
+    channels = Channels()
+    router = Router(channels=channels)
+
+    @router.websocket("/")
+    async def handler(ws: WebSocket) -> None:
+        await ws.join("room", presence={}, member="bob")
+        async for _ in ws:
+            pass
+
+    async with serve(router) as server, connect(server) as bob, watch(channels) as presence:
+        assert channels._presence is not None
+        channels._presence._linger = 0.3
+        assert (await presence.receive()).state == {}  # type: ignore[union-attr]
+        await bob.upgrade("/")
+        await presence.receive()
+        bob.send(frame(0x88, b"\x03\xe8"))
+        await bob.read_all()
+        async with asyncio.timeout(20):
+            notice: Any = await presence.receive()
+        assert (notice.type, notice.key) == ("leave", "bob")
+        assert await channels.members("room") == {}
+        assert presence.size == 0

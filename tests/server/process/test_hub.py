@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from elio import Channels, ConfigurationError
+from elio import Channels, ConfigurationError, Gap
 from elio.server.process.hub import OwnHub, hub_beside, hub_for, named_engine
 
 
@@ -59,6 +60,44 @@ async def test_a_path_that_has_a_hub_is_left_to_it(tmp_path: Path) -> None:
     assert await says(f"local:{path}", "still here") == "still here"
     await one.close()
     assert not path.exists()
+
+
+async def test_who_stands_by_takes_over_and_that_is_a_gap(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "hub"
+    one, two, three = OwnHub(str(path)), OwnHub(str(path)), OwnHub(str(path))
+    url = (await one.start())["ELIO_CHANNELS"]
+    await two.start()
+    await three.start()
+    async with asyncio.timeout(60.0), Channels(url, on_outage="wait") as channels, channels.subscribe("a") as heard:
+        await channels.publish("a", "1")
+        assert (await heard.receive()).data == "1"  # type: ignore[union-attr]
+        await one.close()
+        await channels.publish("a", "2")
+        gap = await heard.receive()
+        assert isinstance(gap, Gap)
+        assert gap.reason == "epoch"
+        assert (await heard.receive()).data == "2"  # type: ignore[union-attr]
+    assert caplog.text.count("is this process's now") == 1
+    await two.close()
+    await three.close()
+    assert os.listdir(tmp_path) == []
+
+
+async def test_who_cannot_take_over_says_so_and_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    one, two = OwnHub(str(folder / "hub")), OwnHub(str(folder / "hub"))
+    await one.start()
+    await two.start()
+    await one.close()
+    folder.rmdir()
+    async with asyncio.timeout(60.0):
+        while "cannot listen" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        folder.mkdir()
+        while not (folder / "hub").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await two.close()
 
 
 async def test_what_a_killed_hub_left_is_replaced(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from elio import ConfigurationError, Router, Server, WebSocket
+from elio import Channels, ConfigurationError, Router, Server, WebSocket
+from elio.channels.backlog import Policy
 from support.frames import frame
 from support.raw import connect, serve
 
@@ -153,3 +154,23 @@ async def test_a_ping_is_measured() -> None:
         await raw.read_all()
         assert sum(server.figures.traffic.round_trips.counts) == 1
     await asyncio.sleep(0)
+
+
+async def test_what_policies_of_channels_drop_is_counted() -> None:
+    channels = Channels()
+    router = Router(channels=channels)
+    router.metrics("/metrics")
+    async with serve(router) as server:
+        for policy in ("drop_oldest", "drop_newest", "close"):
+            subscription = channels.subscribe("a", policy=policy, max_queue_size=1)
+            async with subscription:
+                for _ in range(3):
+                    await channels.publish("a", "x")
+        samples = await scrape(server)
+    assert {policy: of(samples, "channel_drops_total", policy=policy) for policy in Policy} == {
+        "block": None,
+        "drop_oldest": 2,
+        "drop_newest": 2,
+        "coalesce": 0,
+        "close": 1,
+    }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from ...errors import ChannelError
 from ..backend import Backend, GapReason, Position, Receiver, Record
+from ..backlog import Policy
 from ..envelope import open_envelope
 from .feed import MAX_CHANNELS, Feed, FeedState
 from .reader import Reader
@@ -49,11 +50,13 @@ class Hub(Receiver):
 
     Attributes:
         backend: the engine.
+        drops: messages that policies have dropped, by policy; for ``close`` subscribers that were sent away.
         trouble: what is wrong with the link to the engine, for people; "" when all is well.
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self.drops: Counter[Policy] = Counter()
         self.trouble = ""
         self._loop = asyncio.get_running_loop()
         self._feeds: dict[tuple[str, ...], Feed] = {}

@@ -40,7 +40,7 @@ class Subscriber:
         self._policy = policy
         self._limit = limit
         self._wake = wake
-        self._backlog = Backlog(policy, limit)
+        self._backlog = Backlog(policy, limit, hub.drops)
         self._feed: Feed | None = None
         self._reader: Reader | None = None
         self._read: deque[Message | Gap] = deque()
@@ -159,6 +159,7 @@ class Subscriber:
             if self._policy is Policy.CLOSE:
                 size = self._backlog.size + len(message.data)
                 self._backlog.clear()
+                self._hub.drops[Policy.CLOSE] += 1
                 self._end_with(SlowSubscriber(size=size, limit=self._limit))
                 return
             self._fall_behind(message)

@@ -4,6 +4,7 @@ itself. Channels that name no engine find it by the environment variable ``ELIO_
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -27,12 +28,17 @@ _SCHEME: Final = "local:"
 
 _PREFIX: Final = "elio-channels-"
 _SOCKET: Final = "hub"
+_INTERVAL: Final = 0.5
+"""Seconds between looks at whether the process that runs a hub has ended."""
+
 _YOUNG: Final = 60.0
 """Seconds for which the folder of another hub is left alone though nobody answers there: it may be about to start."""
 
 
 class OwnHub:
     """A hub that lives as long as its process (an :class:`elio.server.process.supervisor.Companion`).
+
+    Where another process has the hub of this path, this one stands by, and runs the next hub when that one has ended.
 
     Args:
         path: of its socket; by default in a new folder that only this user may enter.
@@ -42,9 +48,11 @@ class OwnHub:
         self._path = path
         self._folder: str | None = None
         self._hub: LocalHub | None = None
+        self._standing_by: asyncio.Task[None] | None = None
+        self._ending = asyncio.Event()
 
     async def start(self) -> dict[str, str]:
-        """Begin, unless the socket has a hub already: then it is that one's matter.
+        """Begin, unless the socket has a hub already: then stand by.
 
         Returns:
             The variable that tells workers where it is.
@@ -57,21 +65,47 @@ class OwnHub:
             _remove_those_of_the_dead(Path(tempfile.gettempdir()))
             self._folder = tempfile.mkdtemp(prefix=_PREFIX)
             path = os.path.join(self._folder, _SOCKET)
-        elif _answers(path):
-            logger.info("the hub of the channels at %s is another process's", path)
-            return {ENVIRONMENT: _SCHEME + path}
         hub = LocalHub(path)
         try:
-            await hub.start()
+            has_begun = await hub.try_start()
         except BaseException:
             self._remove_folder()
             raise
-        self._hub = hub
-        logger.debug("the hub of the channels is at %s", hub.url)
+        if has_begun:
+            self._hub = hub
+            logger.debug("the hub of the channels is at %s", hub.url)
+        else:
+            logger.info("the hub of the channels at %s is another process's", path)
+            self._standing_by = asyncio.get_running_loop().create_task(self._stand_by(hub))
         return {ENVIRONMENT: hub.url}
+
+    async def _stand_by(self, hub: LocalHub) -> None:
+        why = ""
+        while not await self._is_ending_within(_INTERVAL):
+            try:
+                if await hub.try_start():
+                    break
+            except ConfigurationError as error:
+                if str(error) != why:
+                    why = str(error)
+                    logger.warning("%s", why)
+        else:
+            return
+        self._hub = hub
+        logger.warning("the hub of the channels at %s is this process's now: the one that had it has ended", self._path)
+
+    async def _is_ending_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
+        return self._ending.is_set()
 
     async def close(self) -> None:
         """End, and forget everything that was published."""
+        standing_by, self._standing_by = self._standing_by, None
+        if standing_by is not None:
+            self._ending.set()
+            await standing_by
         hub, self._hub = self._hub, None
         if hub is not None:
             await hub.close()

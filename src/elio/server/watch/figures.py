@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Protocol
 
+from ...channels.channels import Channels
 from ...histogram import Histogram
 from ...net.runtime import Runtime, Traffic
 from ...session import WebSocket
@@ -40,10 +41,11 @@ class Figures:
         counters: what has ended, and what was refused.
     """
 
-    __slots__ = ("_observed", "_traffic", "counters")
+    __slots__ = ("_channels", "_observed", "_traffic", "counters")
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, channels: Channels | None = None) -> None:
         self.counters = counters
+        self._channels = channels
         self._observed: Observed | None = None
         self._traffic = Traffic()
 
@@ -75,6 +77,10 @@ class Figures:
         streams = self.counters.event_streams - ended
         http = sum(1 for _ in self._observed.connections)
         return {"http": http - streams, "sse": streams, "websocket": sum(1 for _ in self._observed.websockets)}
+
+    def drops(self) -> dict[str, int]:
+        """Messages of channels that were dropped since somebody took too little, by policy."""
+        return {} if self._channels is None else self._channels.drops()
 
     def queued_messages(self) -> int:
         """Messages that have come and that handlers have not taken yet."""

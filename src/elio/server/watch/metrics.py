@@ -113,6 +113,9 @@ class _Families:
         }
         yield self._counter("connection_ends", "Ends by cause.", ["protocol", "cause"], ends)
         yield self._counter("limits_hit", "Bounds that peers ran into.", ["limit"], _keyed(counters.limits))
+        drops = _keyed(self._figures.drops())
+        if drops:
+            yield self._counter("channel_drops", "Messages that policies of channels dropped.", ["policy"], drops)
 
     def _gauge(self, name: str, text: str, labels: list[str], values: Mapping[tuple[str, ...], int]) -> Any:
         return self._fill(self._core.GaugeMetricFamily(f"elio_{name}", text, labels=["worker", *labels]), values)

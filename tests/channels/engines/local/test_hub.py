@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,19 @@ async def test_only_its_user_may_connect_and_its_socket_goes_with_it(tmp_path: P
     assert not path.exists()
     with pytest.raises(ConfigurationError, match="cannot listen"):
         await LocalHub(tmp_path / "no" / "folder").start()
+
+
+async def test_one_hub_at_a_time_has_a_path(tmp_path: Path) -> None:
+    async with LocalHub(tmp_path / "hub"):
+        other = LocalHub(tmp_path / "hub")
+        assert not await other.try_start()
+        with pytest.raises(ConfigurationError, match="another one does"):
+            await other.start()
+        await other.close()
+        assert (tmp_path / "hub").exists()
+    await other.start()
+    await other.close()
+    assert os.listdir(tmp_path) == []
 
 
 async def test_requests_that_make_no_sense_are_answered(tmp_path: Path) -> None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from secrets import token_hex
 from typing import Any, Final
 
-from ....errors import ChannelError, ConfigurationError, EngineError, EngineLost, PublishError
-from ...backend import History, Lease, Position, Receiver, Record
+from ....errors import ConfigurationError, EngineError, EngineLost, PublishError
+from ...backend import History, Lease, Position, Record
 from ..follower import Follower
 from ..line import Line, answer_within
-from ..watch import Watch
+from ..remote import RemoteBackend
 from .frames import FrameProtocol
 
 __all__ = ["LocalBackend"]
@@ -25,7 +26,7 @@ _PAUSE: Final = 0.05
 """Seconds before the next try where ``publish`` waits."""
 
 
-class LocalBackend:
+class LocalBackend(RemoteBackend):
     """This process's link to the hub.
 
     Args:
@@ -43,6 +44,7 @@ class LocalBackend:
     is_dense = True
 
     def __init__(self, url: str, *, on_outage: str = "raise", timeout: float = 5.0) -> None:
+        super().__init__()
         scheme, _, self._path = url.partition(":")
         if scheme != "local" or not self._path:
             raise ConfigurationError(f"the hub is at {url!r}, it must be local: and the path of a socket")
@@ -51,31 +53,16 @@ class LocalBackend:
         self._name = token_hex(4)
         self._numbers = count(1)
         self._line: Line[_Call] = Line(
-            f"the hub at {self._path}", self._open, on_up=self._up, on_down=self._down, timeout=timeout
+            f"the hub at {self._path}", self._open, on_up=self._up, on_down=self.went, timeout=timeout
         )
-        self._follower: Follower | None = None
-        self._watch: Watch | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
-    async def start(self, receiver: Receiver) -> None:
-        """Connect."""
-        self._follower = Follower(self, receiver)
+    async def _connect(self) -> None:
         self._line.start()
-        try:
-            await self._line.ready(self._timeout)
-        except BaseException:
-            await self.close()
-            raise
-        self._watch = Watch(self._check, receiver, _nothing)
-        self._watch.start()
+        await self._line.ready(self._timeout)
 
-    async def close(self) -> None:
-        """Let go of everything."""
-        if self._watch is not None:
-            await self._watch.close()
-        if self._follower is not None:
-            await self._follower.close()
+    async def _disconnect(self) -> None:
         await self._line.close()
 
     async def _open(self, on_lost: Callable[[str], object]) -> _Call:
@@ -86,23 +73,15 @@ class LocalBackend:
     async def _up(self, call: _Call) -> None:
         for pattern in self._following.patterns:
             await call.ask({"op": "listen", "pattern": pattern})
-        if self._watch is not None:
-            self._watch.hurry()
-
-    def _down(self, why: str) -> None:
-        if self._watch is not None:
-            self._watch.tell(False, why)
+        self.came_back()
 
     async def _check(self) -> None:
         if self._line.connection is None:
             raise EngineLost(self._line.why)
         await self._following.check()
 
-    @property
-    def _following(self) -> Follower:
-        if self._follower is None:
-            raise ChannelError("the backend has not been started")
-        return self._follower
+    def _checked(self) -> None:
+        """Requests have their own time limits."""
 
     async def _ask(self, head: dict[str, object], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
         async with answer_within(self._timeout):
@@ -128,25 +107,13 @@ class LocalBackend:
 
     # -- listening -----------------------------------------------------------------------------------------------------
 
-    async def listen(self, pattern: str) -> Mapping[str, Position]:
-        """Give records of these channels to the receiver from now on."""
-        follower = self._following
-        is_new = pattern not in follower.patterns
-        follower.expect(pattern)
-        try:
-            if is_new:
-                await self._ask({"op": "listen", "pattern": pattern})
-            return await follower.begin(pattern)
-        except BaseException:
-            if is_new:
-                follower.stop(pattern)
-            raise
+    async def _subscribe(self, pattern: str) -> None:
+        await self._ask({"op": "listen", "pattern": pattern})
 
-    async def stop_listening(self, pattern: str) -> None:
-        """Undo :meth:`listen`."""
-        self._following.stop(pattern)
+    async def _unsubscribe(self, pattern: str) -> None:
         if self._line.connection is not None:
-            await self._ask({"op": "stop", "pattern": pattern})
+            with suppress(EngineLost):
+                await self._ask({"op": "stop", "pattern": pattern})
 
     # -- what the follower asks ----------------------------------------------------------------------------------------
 
@@ -159,10 +126,6 @@ class LocalBackend:
         """Where channels are that a pattern stands for."""
         answer, _ = await self._ask({"op": "matching", "pattern": pattern})
         return {name: Position(*at) for name, at in answer["at"].items()}
-
-    def start_of(self, channel: str, start: Position) -> Position:
-        """All channels count together."""
-        return start
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Ask the hub."""
@@ -237,7 +200,3 @@ class _Call(FrameProtocol):
 
 def _words(lease: Lease) -> list[str]:
     return [lease.channel, lease.member, lease.holder, lease.data]
-
-
-def _nothing() -> None:
-    """Requests have their own time limits."""

@@ -20,6 +20,7 @@ from ...backend import GapReason, History, Lease, Position, Record
 from ...names import is_pattern, matches
 from ..memory import MemoryBackend
 from .frames import FrameProtocol, frame
+from .lock import PathLock
 
 __all__ = ["LocalHub"]
 
@@ -34,7 +35,7 @@ class LocalHub:
     """Listens on a Unix socket.
 
     Args:
-        path: of the socket; what an earlier hub left there is replaced.
+        path: of the socket; what an earlier hub left there is replaced. One hub at a time has it.
         history: records kept of each channel.
         ttl: seconds for which a record is kept.
 
@@ -49,21 +50,39 @@ class LocalHub:
         self.listened: Counter[str] = Counter()
         self._peers: set[_Peer] = set()
         self._server: asyncio.Server | None = None
+        self._lock = PathLock(self._path)
 
     async def start(self) -> None:
         """Listen.
+
+        Raises:
+            ConfigurationError: the socket cannot be made, or is another hub's.
+        """
+        if not await self.try_start():
+            raise ConfigurationError(f"the hub of the channels cannot listen on {self._path}: another one does")
+
+    async def try_start(self) -> bool:
+        """Listen, unless another hub does.
+
+        Returns:
+            Whether this one does now.
 
         Raises:
             ConfigurationError: the socket cannot be made.
         """
         await self.backend.start(self)
         try:
+            if not self._lock.acquire():
+                await self.backend.close()
+                return False
             with suppress(FileNotFoundError):
                 self._path.unlink()
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(lambda: _Peer(self), self._path)
             self._path.chmod(0o600)
+            return True
         except OSError as error:
+            self._lock.release()
             await self.backend.close()
             raise ConfigurationError(f"the hub of the channels cannot listen on {self._path}: {error}") from error
 
@@ -77,6 +96,7 @@ class LocalHub:
             self._server = None
             with suppress(FileNotFoundError):
                 self._path.unlink()
+        self._lock.release()
         await self.backend.close()
 
     async def __aenter__(self) -> Self:

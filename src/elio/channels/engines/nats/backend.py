@@ -14,12 +14,11 @@ from contextlib import asynccontextmanager
 from itertools import count
 from secrets import token_hex
 
-from ....errors import ChannelError, EngineError, EngineLost, PublishError
-from ...backend import History, Lease, Position, Receiver, Record
+from ....errors import EngineError, EngineLost, PublishError
+from ...backend import History, Lease, Position, Record
 from ...names import matches
-from ..follower import Follower
 from ..line import answer_within
-from ..watch import Watch
+from ..remote import RemoteBackend
 from .connection import Message
 from .leases import NatsLeases
 from .stream import State, Stream
@@ -31,7 +30,7 @@ __all__ = ["NatsBackend"]
 logger = logging.getLogger("elio.channels")
 
 
-class NatsBackend:
+class NatsBackend(RemoteBackend):
     """This process's link to NATS.
 
     Args:
@@ -65,9 +64,12 @@ class NatsBackend:
         timeout: float = 5.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__()
         self._waits = on_outage == "wait"
         self._timeout = timeout
-        self._wire = Wire(url, timeout=timeout, tls=tls, on_up=self._up, on_down=self._down, on_settled=self._settled)
+        self._wire = Wire(
+            url, timeout=timeout, tls=tls, on_up=self.came_back, on_down=self.went, on_settled=self.settled
+        )
         self._stream = Stream(self._wire, prefix=prefix, history=history, ttl=ttl, replicas=replicas)
         self._leases = NatsLeases(self._wire, self._stream, prefix=prefix, replicas=replicas)
         self._name = token_hex(4)
@@ -81,45 +83,26 @@ class NatsBackend:
         # Of channels without messages: their offset, and up to where the stream is known to have none of them.
         self._quiet: dict[str, tuple[int, int]] = {}
         self._known: dict[str, set[str]] = {}
-        self._follower: Follower | None = None
-        self._watch: Watch | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
-    async def start(self, receiver: Receiver) -> None:
-        """Connect, and make the streams."""
-        self._follower = Follower(self, receiver)
+    async def _connect(self) -> None:
         self._witness = Witness(self._stream, asyncio.get_running_loop().time)
-        try:
-            await self._wire.start()
-            await self._stream.create()
-            await self._leases.create()
-            self._epoch = (await self._stream.state()).epoch
-            self._server = self._wire.server
-            self._is_certain.set()
-        except BaseException:
-            await self.close()
-            raise
-        self._watch = Watch(self._check, receiver, self._wire.watch)
-        self._watch.start()
+        await self._wire.start()
+        await self._stream.create()
+        await self._leases.create()
+        self._epoch = (await self._stream.state()).epoch
+        self._server = self._wire.server
+        self._is_certain.set()
 
-    async def close(self) -> None:
-        """Let go of everything."""
-        if self._watch is not None:
-            await self._watch.close()
-        if self._follower is not None:
-            await self._follower.close()
+    async def _disconnect(self) -> None:
         await self._wire.close()
 
-    def _up(self) -> None:
+    def came_back(self) -> None:
+        """A connection was made, or made again."""
         self._links += 1
         self._is_certain.clear()
-        if self._watch is not None:
-            self._watch.hurry()
-
-    def _down(self, why: str) -> None:
-        if self._watch is not None:
-            self._watch.tell(False, why)
+        super().came_back()
 
     async def _check(self) -> None:
         await self._wire.check()
@@ -135,6 +118,9 @@ class NatsBackend:
             self._is_certain.set()
         await self._following.check()
         await self._leases.sweep()
+
+    def _checked(self) -> None:
+        self._wire.watch()
 
     async def _compare(self, state: State, server: str) -> State:
         """Find out whether the stream has forgotten what this process knows of; if so it begins another life."""
@@ -168,12 +154,6 @@ class NatsBackend:
             await self._leases.create()
             return await self._stream.state()
 
-    @property
-    def _following(self) -> Follower:
-        if self._follower is None:
-            raise ChannelError("the backend has not been started")
-        return self._follower
-
     # -- publishing ----------------------------------------------------------------------------------------------------
 
     async def publish(self, channel: str, payload: bytes, *, idempotency_key: str | None = None) -> Position:
@@ -201,25 +181,11 @@ class NatsBackend:
 
     # -- listening -----------------------------------------------------------------------------------------------------
 
-    async def listen(self, pattern: str) -> Mapping[str, Position]:
-        """Give records of these channels to the receiver from now on."""
-        follower = self._following
-        is_new = pattern not in follower.patterns
-        follower.expect(pattern)
-        try:
-            if is_new:
-                self._subscriptions[pattern] = await self._wire.subscribe(
-                    self._stream.republished(pattern), self._arrived
-                )
-            return await follower.begin(pattern)
-        except BaseException:
-            if is_new:
-                await self.stop_listening(pattern)
-            raise
+    async def _subscribe(self, pattern: str) -> None:
+        subject = self._stream.republished(pattern)
+        self._subscriptions[pattern] = await self._wire.subscribe(subject, self._arrived)
 
-    async def stop_listening(self, pattern: str) -> None:
-        """Undo :meth:`listen`."""
-        self._following.stop(pattern)
+    async def _unsubscribe(self, pattern: str) -> None:
         self._known.pop(pattern, None)
         self._quiet.pop(pattern, None)
         number = self._subscriptions.pop(pattern, None)
@@ -231,9 +197,6 @@ class NatsBackend:
             record, before = self._stream.record(message, self._epoch)
             self._witness.saw(record)
             self._following.arrived(record, before)
-
-    def _settled(self) -> None:
-        self._following.flush()
 
     # -- what the follower asks ----------------------------------------------------------------------------------------
 
@@ -268,10 +231,6 @@ class NatsBackend:
         known.intersection_update(found)
         known.update(positions)
         return {**positions, pattern: Position(state.epoch, state.last)}
-
-    def start_of(self, channel: str, start: Position) -> Position:
-        """All channels count together."""
-        return start
 
     async def history(self, channel: str, after: Position | None, limit: int) -> History:
         """Read the stream."""

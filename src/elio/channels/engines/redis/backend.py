@@ -18,12 +18,11 @@ from math import ceil
 from secrets import token_hex
 from typing import Any, Final
 
-from ....errors import ChannelError, EngineError, EngineLost, PublishError
-from ...backend import History, Lease, Position, Receiver, Record
+from ....errors import EngineError, EngineLost, PublishError
+from ...backend import History, Lease, Position, Record
 from ...names import matches
-from ..follower import Follower
 from ..line import answer_within
-from ..watch import Watch
+from ..remote import RemoteBackend
 from .link import RedisLink
 from .resp import Argument
 from .scripts import HISTORY, HOLD, MATCHING, MEMBERS, POSITIONS, PUBLISH, RELEASE, SWEEP, Script
@@ -39,7 +38,7 @@ _PAGE: Final = 500
 """Channels asked for in one command: one that takes long delays everybody."""
 
 
-class RedisBackend:
+class RedisBackend(RemoteBackend):
     """This process's link to Redis.
 
     Args:
@@ -72,6 +71,7 @@ class RedisBackend:
         timeout: float = 5.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__()
         self._waits = on_outage == "wait"
         self._timeout = timeout
         keep = max(_MIN_KEEP, ceil(2 * ttl))
@@ -88,29 +88,14 @@ class RedisBackend:
         self._numbers = count(1)
         self._births: dict[tuple[str, int], bytes] = {}
         self._starts: dict[int, Position] = {}
-        self._follower: Follower | None = None
-        self._watch: Watch | None = None
         self._touched_at = 0.0
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
-    async def start(self, receiver: Receiver) -> None:
-        """Connect."""
-        self._follower = Follower(self, receiver)
-        try:
-            await self._link.start(self._timeout)
-        except BaseException:
-            await self.close()
-            raise
-        self._watch = Watch(self._check, receiver, self._link.watch)
-        self._watch.start()
+    async def _connect(self) -> None:
+        await self._link.start(self._timeout)
 
-    async def close(self) -> None:
-        """Let go of everything."""
-        if self._watch is not None:
-            await self._watch.close()
-        if self._follower is not None:
-            await self._follower.close()
+    async def _disconnect(self) -> None:
         await self._link.close()
 
     # -- publishing ----------------------------------------------------------------------------------------------------
@@ -139,31 +124,16 @@ class RedisBackend:
 
     async def listen(self, pattern: str) -> Mapping[str, Position]:
         """Give records of these channels to the receiver from now on."""
-        follower = self._following
-        is_new = pattern not in follower.patterns
-        try:
-            if is_new:
-                follower.expect(pattern)
-                await self._link.subscribe(pattern)
-            found = await follower.begin(pattern)
-        except BaseException:
-            if is_new:
-                await self.stop_listening(pattern)
-            raise
+        found = await super().listen(pattern)
         return {name: at for name, at in found.items() if at.offset or name == pattern}
 
-    async def stop_listening(self, pattern: str) -> None:
-        """Undo :meth:`listen`."""
-        self._following.stop(pattern)
+    async def _subscribe(self, pattern: str) -> None:
+        await self._link.subscribe(pattern)
+
+    async def _unsubscribe(self, pattern: str) -> None:
         self._link.unsubscribe(pattern)
         for key in [key for key in self._births if key[0] == pattern]:
             del self._births[key]
-
-    @property
-    def _following(self) -> Follower:
-        if self._follower is None:
-            raise ChannelError("the backend has not been started")
-        return self._follower
 
     # -- what the link tells -------------------------------------------------------------------------------------------
 
@@ -171,20 +141,6 @@ class RedisBackend:
         """A record came by pub/sub."""
         epoch, offset, payload = news.split(b":", 2)
         self._following.arrived(Record(channel, epoch.decode(), int(offset), payload))
-
-    def settled(self) -> None:
-        """Nothing more came at once."""
-        self._following.flush()
-
-    def came_back(self) -> None:
-        """A connection was made again: something may have been missed."""
-        if self._watch is not None:
-            self._watch.hurry()
-
-    def went(self, why: str) -> None:
-        """A connection was lost."""
-        if self._watch is not None:
-            self._watch.tell(False, why)
 
     @property
     def subscriptions(self) -> Iterable[str]:
@@ -261,6 +217,9 @@ class RedisBackend:
         for bucket in self._link.buckets:
             await self._run(SWEEP, bucket)
         await self._touch()
+
+    def _checked(self) -> None:
+        self._link.watch()
 
     async def _touch(self) -> None:
         """What is listened to is not forgotten."""

@@ -1,0 +1,54 @@
+"""The right to listen on the path of a hub: one process has it, and loses it with its life."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["PathLock"]
+
+
+class PathLock:
+    """A lock file beside a socket. The kernel lets go of it when its process ends, however that comes.
+
+    Args:
+        path: of the socket.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(f"{path.name}.lock")
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take it. Returns False if somebody has it.
+
+        Raises:
+            OSError: the file cannot be made.
+        """
+        while True:
+            # No child inherits it: who is started must not outlive the hub with its lock.
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            if self._is_there(descriptor):
+                self._descriptor = descriptor
+                return True
+            os.close(descriptor)  # whoever had it has removed it meanwhile
+
+    def _is_there(self, descriptor: int) -> bool:
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(descriptor), self._path.stat())
+        return False
+
+    def release(self) -> None:
+        """Give it back, and remove the file."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+            os.close(descriptor)
