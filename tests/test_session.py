@@ -310,6 +310,21 @@ async def test_a_pong_answers_earlier_pings_too(session: Session) -> None:
         await third
 
 
+async def test_pings_with_equal_payloads_share_one_pong(session: Session) -> None:
+    first, second, third = (asyncio.create_task(session.ws.ping(b"x")) for _ in range(3))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    await session.feed(frame(PONG, b"x"))
+    assert await first == await third == session.ws.latency
+    fourth, fifth = (asyncio.create_task(session.ws.ping(b"x")) for _ in range(2))
+    await asyncio.sleep(0)
+    await session.lose()
+    for task in (fourth, fifth):
+        with pytest.raises(ConnectionClosed):
+            await task
+
+
 async def test_a_cancelled_ping_is_forgotten(session: Session) -> None:
     waiting = asyncio.create_task(session.ws.ping(b"x"))
     await asyncio.sleep(0)

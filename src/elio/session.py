@@ -377,12 +377,14 @@ class WebSocket(Wire):
         waiter: asyncio.Future[float] = loop.create_future()
         if self._pings is None:
             self._pings = {}
-        self._pings[payload] = (perf_counter(), waiter)
+        _, waiters = self._pings.setdefault(payload, (perf_counter(), []))
+        waiters.append(waiter)
         self._emit(len(payload))
         try:
             return await waiter
         finally:
-            if self._pings is not None and self._pings.get(payload, (0.0, None))[1] is waiter:
+            waiters.remove(waiter)
+            if not waiters and self._pings is not None and self._pings.get(payload, (0.0, None))[1] is waiters:
                 del self._pings[payload]
 
     async def pong(self, payload: bytes = b"") -> None:

@@ -117,7 +117,7 @@ class Wire(Outlet):
         self._waiter: Wakeup | None = None
         self._spare: Wakeup | None = None
         self._closed_waiters: list[Wakeup] | None = None
-        self._pings: dict[bytes, tuple[float, asyncio.Future[float]]] | None = None
+        self._pings: dict[bytes, tuple[float, list[asyncio.Future[float]]]] | None = None
         self._probe: bytes | None = None
         self._error: RemoteProtocolError | None = None
         self._on_lost: Callable[[], object] | None = None
@@ -394,7 +394,7 @@ class Wire(Outlet):
         self._wake_writers()
         self._stop_watching()
         pings, self._pings = self._pings, None
-        for _, waiter in (pings or {}).values():
+        for waiter in (waiter for _, waiters in (pings or {}).values() for waiter in waiters):
             if not waiter.done():
                 waiter.set_exception(self._closed_error())
         waiters, self._closed_waiters = self._closed_waiters, None
@@ -488,8 +488,9 @@ class Wire(Outlet):
             return self._probe_at
         return 0.0 if self._pings is None else self._pings.get(payload, (0.0, None))[0]
 
-    def _answered(self, ping: tuple[float, asyncio.Future[float]], now: float) -> None:
-        when, waiter = ping
+    def _answered(self, ping: tuple[float, list[asyncio.Future[float]]], now: float) -> None:
+        when, waiters = ping
         self._runtime.traffic.round_trips.observe(now - when)
-        if not waiter.done():
-            waiter.set_result(now - when)
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(now - when)

@@ -157,12 +157,12 @@ async def test_one_descriptor_that_cannot_be_used_leaves_nothing_open(router: Ro
 async def test_a_loop_that_refuses_leaves_nothing_open(
     router: Router, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError("no")
 
     before = descriptors()
     monkeypatch.setenv("ELIO_REACTOR", "0")
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", refuse)
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", refuse)
     server = Server(router, uds=str(tmp_path / "s"))
     with pytest.raises(OSError, match="no"):
         await server.start()
