@@ -24,3 +24,32 @@ cdef inline Py_ssize_t find(bytes data, bytes line_start, Py_ssize_t start) exce
             return place
         start = place + 1
     return -1
+
+
+cdef inline Py_ssize_t find_name(bytes data, bytes line_start, Py_ssize_t start) except -2:
+    cdef const char *octets = PyBytes_AS_STRING(data)
+    cdef const char *wanted = PyBytes_AS_STRING(line_start)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(line_start)
+    cdef Py_ssize_t last = PyBytes_GET_SIZE(data) - size
+    cdef const char *found
+    cdef Py_ssize_t index
+    cdef char octet
+    if start < 0 or size < 1 or wanted[0] != c'\r':
+        raise ValueError("a line is searched for from CR on")
+    while start <= last:
+        found = <const char *> memchr(octets + start, c'\r', <size_t> (last - start + 1))
+        if found is NULL:
+            return -1
+        index = 1
+        while index < size:
+            octet = found[index]
+            if c'A' <= octet <= c'Z':
+                octet |= 0x20
+            if octet != wanted[index]:
+                break
+            index += 1
+        start = <Py_ssize_t> (<size_t> found - <size_t> octets)
+        if index == size:
+            return start
+        start += 1
+    return -1
