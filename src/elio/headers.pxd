@@ -1,8 +1,11 @@
 # The types of headers.py for its compiled twin.
 
+cimport cython
 
+
+@cython.no_gc
 cdef class Headers:
-    cdef list _pairs
+    cdef readonly list _pairs
 
     cdef list _fields(self)
     cdef list _own(self)

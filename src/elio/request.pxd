@@ -15,6 +15,5 @@ cdef class Request:
     cdef object _query
     cdef object _state
 
-    cpdef place(self, client, scheme, host)
     cpdef watch_identity(self, runtime, end)
     cpdef forget_identity(self)

@@ -10,6 +10,7 @@ from elio.http cimport octets
 cpdef list parse_fields(bytes block)
 
 
+@cython.no_gc
 cdef class WireHeaders(Headers):
     cdef bytes _raw
 
@@ -19,5 +20,3 @@ cdef class WireHeaders(Headers):
     cpdef get(self, name, default=?)
     @cython.locals(key=bytes, start=Py_ssize_t)
     cpdef list get_all(self, name)
-    @cython.locals(raw=bytes)
-    cdef str _value_at(self, Py_ssize_t start)

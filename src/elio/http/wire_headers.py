@@ -51,7 +51,7 @@ class WireHeaders(Headers):
             return Headers.get(self, name, default)
         key = _line_start(name)
         start = octets.find_name(self._raw, key, 0)
-        return default if start < 0 else self._value_at(start + len(key))
+        return default if start < 0 else octets.value_at(self._raw, start + len(key))
 
     def get_all(self, name: str) -> list[str]:
         """Every value of the name, in order."""
@@ -61,13 +61,9 @@ class WireHeaders(Headers):
         values: list[str] = []
         start = octets.find_name(self._raw, key, 0)
         while start >= 0:
-            values.append(self._value_at(start + len(key)))
+            values.append(octets.value_at(self._raw, start + len(key)))
             start = octets.find_name(self._raw, key, start + 2)
         return values
-
-    def _value_at(self, start: int) -> str:
-        raw = self._raw
-        return raw[start : octets.find(raw, b"\r\n", start)].strip(b" \t").decode("latin-1")
 
 
 @lru_cache(maxsize=128)

@@ -1,8 +1,11 @@
 # The types of exchange.py for its compiled twin.
 
+from elio.request cimport Request
+from elio.server.context cimport Context
+
 
 cdef class Exchange:
-    cdef object _context
+    cdef Context _context
     cdef object _counted
     cdef bint _is_over
     cdef object _line
@@ -13,7 +16,7 @@ cdef class Exchange:
     cdef readonly object body
     cdef readonly object events
     cdef readonly bint has_begun
-    cdef readonly object request
+    cdef readonly Request request
     cdef readonly object websocket
 
     cpdef begin(self)

@@ -20,7 +20,6 @@ from ..event_stream import EventStream
 from ..limits import UNSET
 from ..net.runtime import Departure
 from ..request import Request
-from ..response import Response
 from ..routing import WEBSOCKET, Kind, RouteTable, join_prefix
 from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions

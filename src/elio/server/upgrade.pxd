@@ -1,23 +1,27 @@
 # The types of upgrade.py for its compiled twin.
 
+from elio.request cimport Request
+from elio.server.context cimport Context
+from elio.session cimport WebSocket
+
 
 cdef class _Handshake:
     cdef object _carrier
     cdef object _extensions
     cdef object _headers
     cdef object _key
-    cdef object _request
+    cdef Request _request
 
     cpdef accept(self, ws, subprotocol, headers)
 
 
-cdef _check_handshake(request)
+cdef str _check_handshake(Request request)
 
 
 cdef class WebSocketRun:
-    cdef object _context
+    cdef Context _context
     cdef object _route
-    cdef readonly object ws
+    cdef readonly WebSocket ws
 
     cpdef start(self)
     cpdef returned(self)

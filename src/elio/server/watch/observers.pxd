@@ -2,8 +2,8 @@
 
 
 cdef class Observers:
-    cdef readonly list start
-    cdef readonly list end
+    cdef public list start
+    cdef public list end
 
     cpdef started(self, request, str protocol)
     cpdef ended(self, request, str protocol, cause, seconds)
