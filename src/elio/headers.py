@@ -51,19 +51,27 @@ class Headers:
         InvalidHeader: see :func:`check_header`.
     """
 
-    __slots__ = ("_items",)
+    __slots__ = ("_pairs",)
 
     def __init__(self, items: HeadersLike | None = None) -> None:
-        self._items: list[tuple[str, str]] = []
+        self._pairs: list[tuple[str, str]] | None = []
         if items is not None:
             self.extend(items)
 
     @classmethod
     def from_trusted(cls, items: list[tuple[str, str]]) -> Headers:
         """Take over pairs that a strict parser has validated already."""
-        self = cls.__new__(cls)
-        self._items = items
-        return self
+        return _with_pairs(cls.__new__(cls), items)
+
+    def _fields(self) -> list[tuple[str, str]]:
+        """The pairs, to be read."""
+        return [] if self._pairs is None else self._pairs
+
+    def _own(self) -> list[tuple[str, str]]:
+        """The pairs, to be changed."""
+        if self._pairs is None:
+            self._pairs = self._fields()
+        return self._pairs
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)
@@ -75,41 +83,42 @@ class Headers:
         """Replace every value of the name by this one, at the place of the first."""
         check_header(name, value)
         key = name.lower()
-        kept = [(n, v) for n, v in self._items if n.lower() != key]
-        place = next((i for i, (n, _) in enumerate(self._items) if n.lower() == key), len(kept))
+        fields = self._own()
+        kept = [(n, v) for n, v in fields if n.lower() != key]
+        place = next((i for i, (n, _) in enumerate(fields) if n.lower() == key), len(kept))
         kept.insert(place, (name, value))
-        self._items = kept
+        self._pairs = kept
 
     def __delitem__(self, name: str) -> None:
         """Remove every value of the name; nothing happens if there is none."""
         key = name.lower()
-        self._items = [(n, v) for n, v in self._items if n.lower() != key]
+        self._pairs = [(n, v) for n, v in self._own() if n.lower() != key]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         """The distinct names, in lower case, in order of their first appearance."""
-        return iter(dict.fromkeys(name.lower() for name, _ in self._items))
+        return iter(dict.fromkeys(name.lower() for name, _ in self._fields()))
 
     def __len__(self) -> int:
         """How many header lines there are, repeated ones counted."""
-        return len(self._items)
+        return len(self._fields())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
             return NotImplemented
-        return [(n.lower(), v) for n, v in self._items] == [(n.lower(), v) for n, v in other._items]
+        return [(n.lower(), v) for n, v in self._fields()] == [(n.lower(), v) for n, v in other.items()]
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Headers({self._items!r})"
+        return f"Headers({self._fields()!r})"
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of the name, or the default."""
         key = name.lower()
-        for n, value in self._items:
+        for n, value in self._fields():
             if n.lower() == key:
                 return value
         return default
@@ -117,7 +126,7 @@ class Headers:
     def get_all(self, name: str) -> list[str]:
         """Every value of the name, in order."""
         key = name.lower()
-        return [value for n, value in self._items if n.lower() == key]
+        return [value for n, value in self._fields() if n.lower() == key]
 
     def get_list(self, name: str) -> list[str]:
         """The items of a comma-separated list over every value of the name, without empty ones (RFC 9110 5.6.1)."""
@@ -135,7 +144,7 @@ class Headers:
             InvalidHeader: see :func:`check_header`; nothing was added.
         """
         check_header(name, value)
-        self._items.append((name, value))
+        self._own().append((name, value))
 
     def extend(self, items: HeadersLike) -> None:
         """Add every header of a mapping, of pairs or of other headers.
@@ -144,12 +153,12 @@ class Headers:
             InvalidHeader: see :func:`check_header`; nothing was added.
         """
         if isinstance(items, Headers):
-            self._items.extend(items._items)
+            self._own().extend(items.items())
             return
         pairs = list(items.items() if isinstance(items, Mapping) else items)
         for name, value in pairs:
             check_header(name, value)
-        self._items.extend(pairs)
+        self._own().extend(pairs)
 
     def setdefault(self, name: str, value: str) -> str:
         """The first value of the name; if there is none, this one is added and returned."""
@@ -161,17 +170,22 @@ class Headers:
 
     def items(self) -> list[tuple[str, str]]:
         """Pairs of name and value, repeated names included, in order, names as they were written."""
-        return list(self._items)
+        return list(self._fields())
 
     def copy(self) -> Headers:
         """A copy that can be changed on its own."""
-        return Headers.from_trusted(list(self._items))
+        return Headers.from_trusted(self.items())
 
     __copy__ = copy
 
     def encode(self) -> bytes:
         """The header lines as they go over the wire, each ended by CRLF, without the empty line behind them."""
-        return "".join([f"{name}: {value}\r\n" for name, value in self._items]).encode("latin-1")
+        return "".join([f"{name}: {value}\r\n" for name, value in self._fields()]).encode("latin-1")
+
+
+def _with_pairs(headers: Headers, pairs: list[tuple[str, str]]) -> Headers:
+    headers._pairs = pairs
+    return headers
 
 
 HeadersLike: TypeAlias = Headers | Mapping[str, str] | Iterable[tuple[str, str]]

@@ -54,6 +54,8 @@ class Kind(Enum):
 
     WEBSOCKET = "websocket"
 
+    __hash__ = object.__hash__  # Enum's own is a function in Python, and this is a key of dictionaries
+
 
 WEBSOCKET: Final = Kind.WEBSOCKET
 

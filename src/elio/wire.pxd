@@ -4,9 +4,11 @@ cimport cython
 
 from elio.net.outlet cimport Outlet
 from elio.net.ready cimport Steps, Wakeup
+from elio.net.timer cimport CoarseTimer
 from elio.websocket.connection cimport Connection
 
 cdef int _BURSTS
+cdef double _NEVER
 
 
 cdef class Wire(Outlet)
@@ -70,6 +72,7 @@ cdef class Wire(Outlet):
     cpdef _update_reading(self)
     cpdef connection_lost(self, exc)
     cpdef _start_pings(self, double now)
+    @cython.locals(due=double, timer=CoarseTimer)
     cpdef _schedule(self)
     cpdef check_time(self, double now)
     cdef _keep_alive(self, double now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import inf
 from os import urandom
 from random import random
 from time import perf_counter
@@ -35,6 +36,8 @@ __all__ = ["Receive", "Wire"]
 
 _BURSTS: Final = 16
 """Bursts of messages handled in one turn of the loop before other connections have theirs."""
+
+_NEVER: Final = inf
 
 _LINGER: Final = 1.0
 """Seconds for which input is still taken (and dropped) after a failure: a reset must not overtake our close frame."""
@@ -418,14 +421,16 @@ class Wire(Outlet):
             return
         limits = self._runtime.limits
         timer = self._runtime.timer
-        wishes = [when for when in (self._deadline, self._ping_due) if when]
+        due = self._deadline or _NEVER
+        if self._ping_due:
+            due = min(due, self._ping_due)
         if self._ping_sent and limits.ping_timeout is not None:
-            wishes.append(self._ping_sent + limits.ping_timeout)
+            due = min(due, self._ping_sent + limits.ping_timeout)
         if self._paused and limits.send_timeout is not None:
-            wishes.append(self._stalled_since + limits.send_timeout)
+            due = min(due, self._stalled_since + limits.send_timeout)
         timer.forget(self, self._bucket)
-        if wishes:
-            self._bucket = timer.schedule(self, max(min(wishes), timer.now()))
+        if due < _NEVER:
+            self._bucket = timer.schedule(self, max(due, timer.now()))
 
     def check_time(self, now: float) -> None:
         """Called by the coarse timer."""

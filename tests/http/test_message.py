@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import email.utils
 import random
 
@@ -26,9 +25,10 @@ def request(target: str, **headers: str) -> RequestHead:
 
 
 def test_heads_are_frozen_and_slotted() -> None:
-    for head in (request("/"), ResponseHead(200, "OK", "1.1", Headers()), END_OF_BODY):
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(head, dataclasses.fields(head)[0].name, None)
+    for head, name in ((request("/"), "method"), (ResponseHead(200, "OK", "1.1", Headers()), "status")):
+        with pytest.raises(AttributeError):
+            setattr(head, name, None)
+    for head in (ResponseHead(200, "OK", "1.1", Headers()), END_OF_BODY):
         assert not hasattr(head, "__dict__")
 
 

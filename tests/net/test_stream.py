@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from elio.net.stream import forget_unsent, lasting_peer, peer_name
+from elio.net.stream import forget_unsent, lasting_peer, peer_host, peer_name
 from support.stream import FakeStream
 
 
@@ -22,7 +22,9 @@ from support.stream import FakeStream
     ],
 )
 def test_a_peer_is_named_by_its_address_and_port(address: object, name: str) -> None:
-    assert peer_name(FakeStream(peername=address)) == name
+    stream = FakeStream(peername=address)
+    assert peer_name(stream) == name
+    assert peer_host(stream) == name.rpartition(":")[0].strip("[]")
 
 
 def test_only_a_stream_that_remembers_its_peer_stands_for_the_name() -> None:

@@ -139,8 +139,7 @@ async def test_an_event_stream_route_stands_for_the_stream() -> None:
 
 async def _upgrade(router: Router, target: str) -> Response:
     request = make_request("GET", target, [("Host", "localhost"), ("Upgrade", "websocket"), ("Connection", "Upgrade")])
-    object.__setattr__(request.head, "upgrade", ("websocket",))
-    return await router.build()(request)
+    return await router.build()(Request(request.head._replace(upgrade=("websocket",))))
 
 
 async def test_a_websocket_asked_for_as_a_page_is_426_and_a_page_asked_for_as_a_websocket_a_page() -> None:

@@ -40,7 +40,7 @@ def split_head(data: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
 
 def _split(data: bytes, end: int, limits: Limits) -> tuple[bytes, bytes]:
     line_end = octets.find(data, b"\r\n", 0)
-    check_head_size(line_end, end - line_end, data.count(b"\r\n", 0, end), limits)
+    check_head_size(line_end, end - line_end, octets.count(data, b"\n", 0, end), limits)
     return data[: end + 4], data[end + 4 :]
 
 

@@ -6,6 +6,7 @@ from elio.http cimport octets
 
 cdef dict _VERSIONS
 cdef dict _METHODS
+cdef bytes _HOST
 
 
 cpdef check_head_size(Py_ssize_t line_size, Py_ssize_t headers_size, Py_ssize_t count, limits)
@@ -15,12 +16,13 @@ cpdef tuple check_request_line(bytes line)
 cpdef parse_request_head(bytes raw)
 cdef bint _keeps_alive(list connection, str version) except -1
 cdef _check_syntax(parser, bytes raw)
+@cython.locals(items=list)
 cdef tuple _upgrade(bytes lower)
 @cython.locals(start=Py_ssize_t)
 cdef bytes _value(bytes lower, bytes name)
-@cython.locals(items=list, start=Py_ssize_t, end=Py_ssize_t)
+@cython.locals(items=list, start=Py_ssize_t, end=Py_ssize_t, value=bytes)
 cdef list _tokens(bytes lower, bytes name)
-@cython.locals(count=Py_ssize_t)
+@cython.locals(start=Py_ssize_t)
 cdef _check_host(bytes lower, str version)
 cdef _check_target(bytes method, bytes target)
 cdef tuple _body_length(bytes lower, str version)

@@ -46,6 +46,7 @@ _AUTHORITY: Final = re.compile(
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]+)(?:[/?].*)?", re.IGNORECASE)
 # 18 digits fit in 64 bits whatever they are.
 _MAX_LENGTH_DIGITS: Final = 18
+_HOST: Final = b"\r\nhost:"
 
 
 class _Nothing:
@@ -105,7 +106,7 @@ def check_request_line(line: bytes) -> tuple[bytes, bytes, str]:
     if known is None:
         status = 505 if _HTTP_VERSION.fullmatch(version) else 400
         raise bad_request(f"HTTP version {_shown(version)} is not supported", status)
-    if _TOKEN.fullmatch(method) is None:
+    if method not in _METHODS and _TOKEN.fullmatch(method) is None:
         raise bad_request(f"method {_shown(method)} is not a token")
     return method, target, known
 
@@ -209,8 +210,10 @@ def _check_syntax(parser: httptools.HttpRequestParser | httptools.HttpResponsePa
 
 
 def _upgrade(lower: bytes) -> tuple[str, ...]:
-    protocols = tuple([item.decode("latin-1") for item in _tokens(lower, b"\r\nupgrade:") if item])
-    return _WEBSOCKET if protocols == _WEBSOCKET else protocols
+    items = _tokens(lower, b"\r\nupgrade:")
+    if len(items) == 1 and items[0] == b"websocket":
+        return _WEBSOCKET
+    return tuple([item.decode("latin-1") for item in items if item])
 
 
 def _value(lower: bytes, name: bytes) -> bytes | None:
@@ -228,17 +231,21 @@ def _tokens(lower: bytes, name: bytes) -> list[bytes]:
     start = octets.find(lower, name, 0)
     while start >= 0:
         end = octets.find(lower, b"\r\n", start + 2)
-        items += [item.strip(b" \t") for item in lower[start + len(name) : end].split(b",")]
+        value = lower[start + len(name) : end]
+        if octets.count(value, b",", 0, len(value)):
+            items += [item.strip(b" \t") for item in value.split(b",")]
+        else:
+            items.append(value.strip(b" \t"))
         start = octets.find(lower, name, end)
     return items
 
 
 def _check_host(lower: bytes, version: str) -> None:
     """RFC 9112 3.2: exactly one in HTTP/1.1, at most one in HTTP/1.0, and nothing in it that is no authority."""
-    count = lower.count(b"\r\nhost:")
-    if count > 1 or (count == 0 and version == "1.1"):
-        raise bad_request(f"{count} Host headers")
-    if count and not _is_authority(host := _value(lower, b"\r\nhost:") or b""):
+    start = octets.find(lower, _HOST, 0)
+    if octets.find(lower, _HOST, start + 1) >= 0 if start >= 0 else version == "1.1":
+        raise bad_request(f"{lower.count(_HOST)} Host headers")
+    if start >= 0 and not _is_authority(host := _value(lower, _HOST) or b""):
         raise bad_request(f"invalid Host header {_shown(host)}")
 
 

@@ -9,7 +9,7 @@ import datetime
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..headers import Headers
 
@@ -39,8 +39,7 @@ _ASCTIME: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """The head of a request: the request line and the header lines (RFC 9112 3, 5).
 
     Attributes:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["find"]
+__all__ = ["count", "find", "find_name", "value_at"]
 
 
 def find(data: bytes, line_start: bytes, start: int) -> int:
     """Where ``line_start``, which begins with CR, stands in the data at or behind ``start``; -1 if nowhere."""
     return data.find(line_start, start)
+
+
+def find_name(data: bytes, line_start: bytes, start: int) -> int:
+    """The same where the data is written in any case and ``line_start`` in lower case."""
+    return data.lower().find(line_start, start)
+
+
+def count(data: bytes, octet: bytes, start: int, end: int) -> int:
+    """How often one octet stands in the data from ``start`` up to ``end``, which is not beyond it."""
+    return data.count(octet, start, end)
+
+
+def value_at(data: bytes, start: int) -> str:
+    """The value of the header line in which ``start`` is behind the colon, without the white space around it."""
+    return data[start : data.find(b"\r\n", start)].strip(b" \t").decode("latin-1")

@@ -8,10 +8,11 @@ cdef dict _STATUS_LINES
 
 
 cdef bytes _status_line(status)
-@cython.locals(count=Py_ssize_t, block=bytes)
+@cython.locals(count=Py_ssize_t, block=bytes, size=Py_ssize_t, newlines=Py_ssize_t, returns=Py_ssize_t)
 cpdef bytes encode_headers(headers)
 
 
+@cython.no_gc
 cdef class ResponseWriter:
     cdef list _out
     cdef object _remaining

@@ -37,7 +37,9 @@ def encode_headers(headers: Headers) -> bytes:
         block = headers.encode()
     except UnicodeEncodeError:
         raise InvalidHeader("header with a character beyond Latin-1") from None
-    if block.count(b"\n") != count or block.count(b"\r") != count or block.find(b"\0") >= 0:
+    size = len(block)
+    newlines, returns = octets.count(block, b"\n", 0, size), octets.count(block, b"\r", 0, size)
+    if newlines != count or returns != count or octets.count(block, b"\0", 0, size):
         raise InvalidHeader("header with CR, LF or NUL")
     return block
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..headers import Headers, HeadersLike
+from ..headers import Headers
 from . import octets
 
 __all__ = ["WireHeaders", "parse_fields"]
@@ -30,57 +30,40 @@ class WireHeaders(Headers):
         raw: CRLF, then the header lines, each ended by CRLF. Checked already: tokens as names, no folding.
     """
 
-    __slots__ = ("_pairs", "_raw")
+    __slots__ = ("_raw",)
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self._pairs: list[tuple[str, str]] | None = None
+        self._pairs = None
 
-    @property
-    def _items(self) -> list[tuple[str, str]]:
-        if self._pairs is not None:
-            return self._pairs
-        return parse_fields(self._raw[2:])
+    def _fields(self) -> list[tuple[str, str]]:
+        return parse_fields(self._raw[2:]) if self._pairs is None else self._pairs
 
-    @_items.setter
-    def _items(self, items: list[tuple[str, str]]) -> None:
-        self._pairs = items
-        self._raw = b""
+    def _own(self) -> list[tuple[str, str]]:
+        if self._pairs is None:
+            self._pairs = parse_fields(self._raw[2:])
+            self._raw = b""
+        return self._pairs
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of the name, or the default."""
         if self._pairs is not None:
-            return super().get(name, default)
+            return Headers.get(self, name, default)
         key = _line_start(name)
-        start = self._raw.lower().find(key)
-        return default if start < 0 else self._value_at(start + len(key))
+        start = octets.find_name(self._raw, key, 0)
+        return default if start < 0 else octets.value_at(self._raw, start + len(key))
 
     def get_all(self, name: str) -> list[str]:
         """Every value of the name, in order."""
         if self._pairs is not None:
-            return super().get_all(name)
+            return Headers.get_all(self, name)
         key = _line_start(name)
-        lower = self._raw.lower()
         values: list[str] = []
-        start = octets.find(lower, key, 0)
+        start = octets.find_name(self._raw, key, 0)
         while start >= 0:
-            values.append(self._value_at(start + len(key)))
-            start = octets.find(lower, key, start + 2)
+            values.append(octets.value_at(self._raw, start + len(key)))
+            start = octets.find_name(self._raw, key, start + 2)
         return values
-
-    def add(self, name: str, value: str) -> None:
-        """Add one more value; see :meth:`elio.headers.Headers.add`."""
-        self._items = self._items
-        super().add(name, value)
-
-    def extend(self, items: HeadersLike) -> None:
-        """Add every header of a mapping, of pairs or of other headers."""
-        self._items = self._items
-        super().extend(items)
-
-    def _value_at(self, start: int) -> str:
-        raw = self._raw
-        return raw[start : octets.find(raw, b"\r\n", start)].strip(b" \t").decode("latin-1")
 
 
 @lru_cache(maxsize=128)

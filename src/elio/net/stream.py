@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
-__all__ = ["Receiver", "Stream", "forget_unsent", "lasting_peer", "peer_name"]
+__all__ = ["Receiver", "Stream", "forget_unsent", "lasting_peer", "peer_host", "peer_name"]
 
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 """``SO_LINGER``: the end is a reset, and nothing is waited for."""
@@ -94,6 +94,12 @@ def peer_name(stream: Stream) -> str:
         return ""
     host, port = address[0], address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def peer_host(stream: Stream) -> str:
+    """The address of the peer alone, or "" where it has none."""
+    address = stream.get_extra_info("peername")
+    return str(address[0]) if isinstance(address, tuple) and len(address) > 1 else ""
 
 
 def lasting_peer(stream: Stream) -> str | Stream:

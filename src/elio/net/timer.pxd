@@ -2,9 +2,12 @@
 
 cimport cython
 
+cdef double _WIDTH
+
 
 cdef class CoarseTimer:
     cdef object _loop
+    cdef object _time
     cdef readonly dict _buckets
     cdef object _handle
     cdef double _due

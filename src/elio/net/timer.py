@@ -20,6 +20,8 @@ __all__ = ["RESOLUTION", "CoarseTimer", "Timed"]
 RESOLUTION: Final = 0.05
 """Seconds of one bucket: nothing is early, and nothing later than this on an idle loop."""
 
+_WIDTH: Final = RESOLUTION
+
 _LAG_THRESHOLD: Final = 0.1
 """Seconds of delay from which on the loop counts as blocked."""
 
@@ -58,12 +60,14 @@ class CoarseTimer:
         "_last",
         "_loop",
         "_recovering",
+        "_time",
         "lag",
         "lags",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._time = loop.time
         self._buckets: dict[int, dict[Timed, None]] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._due = math.inf
@@ -77,7 +81,7 @@ class CoarseTimer:
 
     def now(self) -> float:
         """Seconds on a monotonic clock that leaves out the time in which the loop was blocked."""
-        return self._loop.time() - self._blocked
+        return self._time() - self._blocked
 
     def schedule(self, item: Timed, when: float) -> int:
         """Ask the item at ``when``, in seconds of :meth:`now`.
@@ -85,12 +89,16 @@ class CoarseTimer:
         Returns:
             The number of its bucket, for :meth:`forget`.
         """
-        bucket = max(math.ceil(when / RESOLUTION), self._last + 1)
+        bucket = int(when / _WIDTH)
+        if bucket * _WIDTH < when:
+            bucket += 1
+        if bucket <= self._last:
+            bucket = self._last + 1
         items = self._buckets.get(bucket)
         if items is None:
             items = self._buckets[bucket] = {}
         items[item] = None
-        if bucket * RESOLUTION < self._due:
+        if bucket * _WIDTH < self._due:
             self._arm(bucket)
         return bucket
 

@@ -4,13 +4,15 @@ cimport cython
 
 from elio.http.http1 cimport ServerConnection
 from elio.net.outlet cimport Outlet
+from elio.server.context cimport Context
+from elio.server.exchange cimport Exchange
 
 
 cdef class HttpConnection(Outlet):
-    cdef readonly object context
+    cdef readonly Context context
     cdef readonly ServerConnection http
     cdef readonly object client
-    cdef object _exchange
+    cdef Exchange _exchange
     cdef double _asked_at
     cdef double _deadline
     cdef long long _bucket

@@ -31,21 +31,23 @@ class Dispatcher:
         if middleware and not known:
             self._scopes.add(join_prefix(prefix, "/*"), "GET", middleware)
 
-    def __call__(self, request: Request) -> Awaitable[Response]:
+    def _find(self, request: Request) -> Match[Handler] | NotFound | MethodNotAllowed | Options:
+        head = request.head
         path = request.raw_path
-        found: Match[Handler] | NotFound | MethodNotAllowed | Options
-        if request.head.upgrade and request.head.asks_for("websocket"):
-            found = self._table.match(request.method, path, websocket=True)
-            if isinstance(found, NotFound):  # an HTTP route may ignore the wish (RFC 9110 7.8)
-                found = self._table.match(request.method, path)
-        else:
-            found = self._table.match(request.method, path)
+        if head.upgrade and head.asks_for("websocket"):
+            found = self._table.match(head.method, path, websocket=True)
+            if not isinstance(found, NotFound):  # an HTTP route may ignore the wish (RFC 9110 7.8)
+                return found
+        return self._table.match(head.method, path)
+
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        found = self._find(request)
         if isinstance(found, Match):
             if found.params:
                 request.params = found.params
             handler: Handler = found.endpoint
             return handler(request)
-        scope = self._scopes.match("GET", path)
+        scope = self._scopes.match("GET", request.raw_path)
         refuse = _Refusal(self, found)
         return around(scope.endpoint, refuse)(request) if isinstance(scope, Match) else refuse(request)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ..body import EMPTY_BODY, Body
 from ..causes import Cause, HandlerError, RequestTimeout
@@ -30,6 +30,8 @@ from .upgrade import Run, Streaming, StreamRun, Upgrade, WebSocketRun, open_webs
 from .watch.pace import Pace
 
 __all__ = ["Exchange", "Line"]
+
+_NO_LINE: Final[Any] = None
 
 
 class Line(Protocol):
@@ -415,7 +417,7 @@ class Exchange:
         self.websocket = None
         self._counted = self._counted or line.client
         line.leave(ws)
-        del self._line  # all of HTTP is over, and its memory free
+        self._line = _NO_LINE  # all of HTTP is over, and its memory free
         return line.http.take_rest()
 
     async def _open_stream(self, response: Streaming) -> StreamRun:

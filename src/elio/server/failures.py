@@ -38,7 +38,8 @@ def too_many(excess: OverLimit) -> HTTPError:
 async def respond(context: Context, request: Request) -> Response:
     """Call the application; what it raises becomes a response. A failure is logged once, with its traceback."""
     try:
-        response = await context.app(request)
+        answer = context.app(request)
+        response = answer if isinstance(answer, Response) else await answer
         if isinstance(response, Response):
             return response
         raise TypeError(f"a handler must return a Response, not {type(response).__name__}")

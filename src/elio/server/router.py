@@ -20,7 +20,6 @@ from ..event_stream import EventStream
 from ..limits import UNSET
 from ..net.runtime import Departure
 from ..request import Request
-from ..response import Response
 from ..routing import WEBSOCKET, Kind, RouteTable, join_prefix
 from ..session import WebSocket
 from ..websocket.deflate import DeflateOptions
@@ -275,7 +274,7 @@ class Router:
                 bounds=_given(bounds),
             )
 
-            async def upgrade(request: Request) -> Response:
+            def upgrade(request: Request) -> Upgrade:
                 return Upgrade(route)
 
             self._table.add(pattern, WEBSOCKET, _Guarded(upgrade, auth))
@@ -326,7 +325,7 @@ class Router:
         def add(handler: Callable[[EventStream], Awaitable[None]], *, stays: bool = False) -> None:
             route = StreamRoute(handler=handler, bounds=_given(bounds), stays=stays)
 
-            async def stream(request: Request) -> Response:
+            def stream(request: Request) -> Streaming:
                 return Streaming(route)
 
             self._table.add(pattern, methods, _Guarded(stream, auth))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from ..auth.tickets import TICKET_SUBPROTOCOL
 from ..causes import AuthenticationExpired, Closed, HandlerError
@@ -89,7 +89,17 @@ class StreamRoute(_Route):
     """Whether the stream goes on when the handler has returned."""
 
 
-class Upgrade(Response):
+class _Ready(Response):
+    """A response that a handler returns without being a coroutine: middleware may await it, the server need not."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield
+
+
+class Upgrade(_Ready):
     """Stands for a WebSocket that is about to be opened. Its headers go into the 101."""
 
     __slots__ = ("route",)
@@ -99,7 +109,7 @@ class Upgrade(Response):
         self.route = route
 
 
-class Streaming(Response):
+class Streaming(_Ready):
     """Stands for an event stream that is about to begin. Its headers go into the head of the response."""
 
     __slots__ = ("route",)

@@ -21,6 +21,7 @@ cdef Py_ssize_t _MAX_FRAMES_BEFORE_PONG
 
 @cython.final
 @cython.auto_pickle(False)
+@cython.no_gc
 cdef class Connection:
     cdef MessageDecoder _messages
     cdef object _deflate

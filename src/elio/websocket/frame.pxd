@@ -22,6 +22,7 @@ cpdef bytes encode_head(unsigned char head, payload, bytes masking_key)
 
 @cython.final
 @cython.auto_pickle(False)
+@cython.no_gc
 cdef class FrameDecoder:
     cdef bytes _allowed
     cdef readonly bytes _buffer

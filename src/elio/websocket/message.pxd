@@ -18,6 +18,7 @@ cdef int WHOLE
 
 @cython.final
 @cython.auto_pickle(False)
+@cython.no_gc
 cdef class MessageDecoder:
     cdef FrameDecoder _frames
     cdef object _deflate

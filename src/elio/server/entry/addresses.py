@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ...net.stream import Stream, peer_name
+from ...net.stream import Stream, peer_host
 from .proxies import TrustedProxies, counted_address, host_of
 
 __all__ = ["Addresses"]
@@ -61,8 +61,8 @@ class Addresses:
         """What the client counts as, "" for not at all."""
         if self._bound is None:
             return ""
-        name = client if isinstance(client, str) else peer_name(client)
-        return self._key(host_of(name)) if name else ""
+        host = host_of(client) if isinstance(client, str) else peer_host(client)
+        return self._key(host) if host else ""
 
     def _look_up(self, host: str) -> str:
         counted = counted_address(host)

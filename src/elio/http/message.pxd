@@ -1,0 +1,1 @@
+# The types of message.py for its compiled twin: none, compiled it is fast enough.

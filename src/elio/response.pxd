@@ -1,0 +1,1 @@
+# The types of response.py for its compiled twin.

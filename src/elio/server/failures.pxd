@@ -1,0 +1,1 @@
+# The types of failures.py for its compiled twin.
