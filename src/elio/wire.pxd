@@ -78,4 +78,3 @@ cdef class Wire(Outlet):
     cdef _keep_alive(self, double now)
     cdef _pong_received(self, payload)
     cdef double _sent_at(self, payload) except -1.0
-    cdef _answered(self, ping, double now)

@@ -397,11 +397,12 @@ class Wire(Outlet):
         self._wake_writers()
         self._stop_watching()
         pings, self._pings = self._pings, None
-        for waiter in (waiter for _, waiters in (pings or {}).values() for waiter in waiters):
-            if not waiter.done():
-                waiter.set_exception(self._closed_error())
-        waiters, self._closed_waiters = self._closed_waiters, None
-        for closed in waiters or ():
+        for _, waiters in (pings or {}).values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(self._closed_error())
+        closing, self._closed_waiters = self._closed_waiters, None
+        for closed in closing or ():
             closed.wake_soon()
         on_lost, self._on_lost = self._on_lost, None
         if on_lost is not None:
@@ -482,7 +483,11 @@ class Wire(Outlet):
         pings = self._pings
         if pings is not None:
             for each in [each for each, (when, _) in pings.items() if when <= sent]:
-                self._answered(pings.pop(each), now)
+                when, waiters = pings.pop(each)
+                self._runtime.traffic.round_trips.observe(now - when)
+                for waiter in waiters:
+                    if not waiter.done():
+                        waiter.set_result(now - when)
             if not pings:
                 self._pings = None
         self.latency = now - sent
@@ -492,10 +497,3 @@ class Wire(Outlet):
         if payload == self._probe:
             return self._probe_at
         return 0.0 if self._pings is None else self._pings.get(payload, (0.0, None))[0]
-
-    def _answered(self, ping: tuple[float, list[asyncio.Future[float]]], now: float) -> None:
-        when, waiters = ping
-        self._runtime.traffic.round_trips.observe(now - when)
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(now - when)
