@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from elio.channels import runs
 from elio.channels.channels import Channels
 from elio.channels.engines.local.hub import LocalHub
 from elio.channels.runs import Run
@@ -178,3 +179,50 @@ async def test_cancel_reaches_a_generator_on_another_worker_within_100_ms(tmp_pa
             times.append(time.monotonic() - begun)
         # A busy machine only adds to it.
         assert min(times) < 0.1
+
+
+async def test_a_run_is_lost_with_its_worker_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_LEASE", 0.6)
+    async with two_workers(tmp_path) as (one, two):
+        source = Source()
+        await one.run("r", source)
+        run = await two.run("r", Source())
+        async with contextlib.aclosing(run.follow()) as parts:
+            source.give(1)
+            assert data(await take(parts, 1)) == ["0"]
+            await one._running().backend.close()  # as if it was killed: nothing can be said any more
+            with pytest.raises(ChannelError, match="lost"):
+                await take(parts, 1)
+        with pytest.raises(ChannelError, match="lost"):
+            await rest(await two.run("r", Source()))
+
+
+async def test_a_worker_that_ends_in_order_says_that_its_run_does(tmp_path: Path) -> None:
+    async with LocalHub(tmp_path / "hub") as hub, Channels(hub.url) as other:
+        async with Channels(hub.url) as one:
+            await one.run("r", Source())
+            run = await other.run("r", Source())
+            following = asyncio.create_task(rest(run))
+        with pytest.raises(ChannelError, match="cancelled"):
+            await following
+
+
+async def test_a_run_whose_engine_is_slow_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_LEASE", 0.3)
+    async with two_workers(tmp_path) as (one, two):
+        source, looks = Source(), asyncio.Queue[bool]()
+        await one.run("r", source)
+        run = await two.run("r", Source())
+        is_drawn = run._is_drawn
+
+        async def noted() -> bool:
+            looks.put_nowait(await is_drawn())
+            return True
+
+        monkeypatch.setattr(run, "_is_drawn", noted)
+        following = asyncio.create_task(rest(run))
+        async with asyncio.timeout(30):
+            assert await looks.get()
+            source.give(5)
+            assert await following == ["0", "1", "2", "3", "4"]
+        assert await is_drawn()

@@ -3,6 +3,9 @@
 A run is a channel of its own. The node that was first to begin it draws from the generator and publishes; everybody,
 that node included, follows the channel. So a reader that comes back goes on from its cursor, and a late one gets what
 was said so far, as far as history has it.
+
+The node has a lease for as long as it draws. When it dies the lease ends, and whoever follows says in its place that
+the run is lost: nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -32,6 +35,10 @@ RunSource = AsyncIterator[str | bytes]
 _LEASE: Final = 30.0
 _ALL: Final = 100_000
 _END, _ERROR, _START = "end", "error", "start"
+_FAREWELL: Final = 2.0
+"""Seconds in which a node that ends can still say that its run has."""
+_LOST: Final = 2
+"""Looks in a row, a third of a lease apart, that must find no node drawing: a lease may come late."""
 
 
 class OnDisconnect(StrEnum):
@@ -65,6 +72,7 @@ class Run:
     ) -> None:
         self.id = id
         self.channel = f"$run.{id}"
+        self._drawn_at = f"$runner.{id}"
         self._hub = hub
         self._subscribe = subscribe
         self._on_disconnect = on_disconnect
@@ -87,7 +95,9 @@ class Run:
         if first.key != self._seal_of_owner:
             raise HTTPError(403, "this run belongs to somebody else")
         if (first.type, first.data) == (_START, token):
-            self._hub.spawn(self._produce(source))
+            lease = Lease(self._drawn_at, "runner", token, "{}")
+            await self._hub.backend.hold([lease], _LEASE)
+            self._hub.spawn(self._produce(source, lease))
 
     async def _first(self) -> Envelope:
         history = await self._hub.backend.history(self.channel, None, _ALL)
@@ -102,17 +112,20 @@ class Run:
 
     # -- the node that runs it -----------------------------------------------------------------------------------------
 
-    async def _produce(self, source: Callable[[], RunSource]) -> None:
+    async def _produce(self, source: Callable[[], RunSource], lease: Lease) -> None:
         drawing = asyncio.ensure_future(self._draw(source()))
-        watching = asyncio.ensure_future(self._watch(drawing))
+        others = [asyncio.ensure_future(self._watch(drawing)), asyncio.ensure_future(self._renew(lease))]
         try:
             await asyncio.wait([drawing])
-        finally:
-            drawing.cancel()
-            watching.cancel()
-            await asyncio.gather(drawing, watching, return_exceptions=True)
-        if drawing.cancelled():
-            await self._publish("cancelled", _ERROR)
+        finally:  # it has ended, or this node does
+            for task in (drawing, *others):
+                task.cancel()
+            await asyncio.gather(drawing, *others, return_exceptions=True)
+            with contextlib.suppress(ChannelError, TimeoutError):
+                async with asyncio.timeout(_FAREWELL):
+                    if drawing.cancelled():
+                        await self._publish("cancelled", _ERROR)
+                    await self._hub.backend.release(lease, 0.0)
 
     async def _draw(self, source: RunSource) -> None:
         try:
@@ -155,11 +168,11 @@ class Run:
             since: ``id`` of the last message that was seen.
 
         Raises:
-            ChannelError: the run has failed or was cancelled, or the engine does not answer.
+            ChannelError: the run has failed, was cancelled, or was lost with its node; or the engine does not answer.
         """
         lease = Lease(self.channel, token_hex(8), "run", "{}")
         await self._hub.backend.hold([lease], _LEASE)
-        renewing = self._hub.spawn(self._renew(lease))
+        tasks = [self._hub.spawn(self._renew(lease)), self._hub.spawn(self._look_after())]
         try:
             async with self._subscribe(self.channel, since=since or None, backlog=_ALL) as parts:
                 async for part in parts:
@@ -170,7 +183,8 @@ class Run:
                     if isinstance(part, Gap) or part.type != _START:
                         yield part
         finally:
-            renewing.cancel()
+            for task in tasks:
+                task.cancel()
             self._hub.spawn(self._release(lease))
 
     async def _renew(self, lease: Lease) -> None:
@@ -178,6 +192,22 @@ class Run:
             await asyncio.sleep(_LEASE / 3)
             with contextlib.suppress(ChannelError):
                 await self._hub.backend.hold([lease], _LEASE)
+
+    async def _look_after(self) -> None:
+        """Say that the run is lost when no node draws from it any more and none has said that it has ended."""
+        looks = 0
+        while looks < _LOST:
+            await asyncio.sleep(_LEASE / 3)
+            with contextlib.suppress(ChannelError):
+                looks = 0 if await self._is_drawn() else looks + 1
+        with contextlib.suppress(ChannelError):
+            await self._publish("lost", _ERROR, idempotency_key=_ERROR)
+
+    async def _is_drawn(self) -> bool:
+        if await self._hub.backend.members(self._drawn_at):
+            return True
+        newest = await self._hub.backend.history(self.channel, None, 1)
+        return any(open_envelope(record.payload).type in (_END, _ERROR) for record in newest.records)
 
     async def _release(self, lease: Lease) -> None:
         with contextlib.suppress(ChannelError):
