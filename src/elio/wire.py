@@ -397,9 +397,10 @@ class Wire(Outlet):
         self._wake_writers()
         self._stop_watching()
         pings, self._pings = self._pings, None
-        for waiter in (waiter for _, waiters in (pings or {}).values() for waiter in waiters):
-            if not waiter.done():
-                waiter.set_exception(self._closed_error())
+        for _, askers in (pings or {}).values():
+            for asker in askers:
+                if not asker.done():
+                    asker.set_exception(self._closed_error())
         waiters, self._closed_waiters = self._closed_waiters, None
         for closed in waiters or ():
             closed.wake_soon()
