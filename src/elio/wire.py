@@ -397,10 +397,9 @@ class Wire(Outlet):
         self._wake_writers()
         self._stop_watching()
         pings, self._pings = self._pings, None
-        for _, askers in (pings or {}).values():
-            for asker in askers:
-                if not asker.done():
-                    asker.set_exception(self._closed_error())
+        for asker in [asker for _, askers in (pings or {}).values() for asker in askers]:
+            if not asker.done():
+                asker.set_exception(self._closed_error())
         waiters, self._closed_waiters = self._closed_waiters, None
         for closed in waiters or ():
             closed.wake_soon()
@@ -422,9 +421,7 @@ class Wire(Outlet):
             return
         limits = self._runtime.limits
         timer = self._runtime.timer
-        due = self._deadline or _NEVER
-        if self._ping_due:
-            due = min(due, self._ping_due)
+        due = min(self._deadline or _NEVER, self._ping_due or _NEVER)
         if self._ping_sent and limits.ping_timeout is not None:
             due = min(due, self._ping_sent + limits.ping_timeout)
         if self._paused and limits.send_timeout is not None:
