@@ -11,13 +11,17 @@ from typing import Any, Final
 
 from .errors import ConfigurationError
 
-__all__ = ["LARGEST", "UNSET", "Limits", "bound", "with_bounds"]
+__all__ = ["LARGE", "LARGEST", "UNSET", "Limits", "bound", "with_bounds"]
 
 UNSET: Final[Any] = object()
 """In place of a bound: as the surroundings have it. ``None`` switches one off."""
 
 KIB = 1024
 MIB = 1024 * 1024
+
+LARGE: Final = 16 * KIB
+"""Bytes from which on what is sent is not copied behind other bytes, and does not wait for company: the copy would cost
+more than the system call that it saves."""
 
 LARGEST: Final = (1 << 63) - 1
 """The largest bound: a frame cannot announce more bytes, and the compiled twins count no further."""

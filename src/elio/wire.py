@@ -422,9 +422,7 @@ class Wire(Outlet):
             return
         limits = self._runtime.limits
         timer = self._runtime.timer
-        due = self._deadline or _NEVER
-        if self._ping_due:
-            due = min(due, self._ping_due)
+        due = min(self._deadline or _NEVER, self._ping_due or _NEVER)
         if self._ping_sent and limits.ping_timeout is not None:
             due = min(due, self._ping_sent + limits.ping_timeout)
         if self._paused and limits.send_timeout is not None:

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from ..causes import Cause, SlowConsumer, cause_of_loss
+from ..limits import LARGE
 from .ready import READY, YIELD, Later
 from .runtime import Runtime
 from .stream import Stream, forget_unsent
@@ -24,7 +25,7 @@ __all__ = ["Outlet", "Sink", "Watcher"]
 _STREAK: Final = 64
 """Sends (each 4 KiB counts as one more) after which a task that only sends lets the loop turn."""
 
-_LARGE: Final = 16 * 1024
+_LARGE: Final = LARGE
 """Bytes from which on a message is not held back for the end of the turn."""
 
 

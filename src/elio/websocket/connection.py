@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from ..limits import LARGE
 from . import octets
 from .codes import CloseCode, Opcode
 from .frame import encode_head
@@ -33,7 +34,7 @@ _PING: Final = _FIN | Opcode.PING
 _PONG: Final = _FIN | Opcode.PONG
 
 # A payload of so many bytes is not copied behind its header: two pieces are written in one system call.
-_LARGE: Final = 16 * 1024
+_LARGE: Final = LARGE
 
 # With so many frames unsent, only the pong for the latest ping is kept: no peer can fill memory with pings.
 _MAX_FRAMES_BEFORE_PONG: Final = 128

@@ -9,6 +9,8 @@ streams of the set share. Not here: the set (:mod:`elio.net.epoll._epoll_set`), 
 import socket
 from asyncio.trsock import TransportSocket
 
+from elio.limits import LARGE
+
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
@@ -53,9 +55,10 @@ cdef extern from "_epoll.h" nogil:
 cdef enum:
     WRITE_SIZE = 1048576  # the most that one stream writes of its queue in a turn
     PARTS = 256  # pieces of the queue that one system call takes
-    DIRECT = 16384  # bytes from which on a write does not wait for the end of the batch
     HIGH_WATER = 65536
     LOW_WATER = 16384
+
+cdef Py_ssize_t DIRECT = LARGE  # bytes from which on a write does not wait for the end of the batch
 
 
 cdef bytes as_bytes(data):
