@@ -275,6 +275,6 @@ def test_splitting_loses_nothing(text: str, separator: str) -> None:
 
 @pytest.mark.parametrize("part", [",", '",', '"', '\\"', '"\\"', "a, "])
 def test_lists_take_linear_time(part: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     parse_list(part * 200_000)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3

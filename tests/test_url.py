@@ -540,7 +540,7 @@ def test_good_urls_mean_the_same_as_to_the_standard_library(
 @pytest.mark.parametrize("part", ["a", "a.", "\u00e4", "%", "@", ":", "[", "/", "?", "0"])
 @pytest.mark.parametrize("start", ["ws://", "ws://h/", "ws://[", "http+unix:///", "ws:"])
 def test_time_is_linear(start: str, part: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(InvalidURL):
         URL.parse(start + part * 100_000).resolve("../" + part * 100_000)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
