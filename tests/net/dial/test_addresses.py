@@ -16,14 +16,17 @@ V4, V6 = socket.AF_INET, socket.AF_INET6
 
 
 class Names:
-    """Stands in for the resolver of a loop."""
+    """Stands in for the resolver of a loop, except for addresses: uvloop asks it for what it connects to as well."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, found: list[Target]) -> None:
         self.asked: list[tuple[Any, Any]] = []
         self._found = found
+        self._resolve = asyncio.get_running_loop().getaddrinfo
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", self)
 
     async def __call__(self, host: Any, port: Any, **options: Any) -> list[Any]:
+        if host == "127.0.0.1":
+            return await self._resolve(host, port, **options)
         self.asked.append((host, port))
         return [(family, socket.SOCK_STREAM, 6, "", where) for family, where in self._found]
 
