@@ -271,9 +271,11 @@ class Soak:
     async def report(self) -> None:
         while True:
             await asyncio.sleep(5.0)
+            behind = Counter(type(client).__name__ for client in self.clients if not self.has_all(client))
             self.tell(
                 f"{sum(self.published.values())} published, {self.tally.received} received, {self.kills} kills, "
-                f"{self.restarts} restarts, {sum(self.tally.gaps.values())} gaps, {self.tally.silent} lost in silence"
+                f"{self.restarts} restarts, {sum(self.tally.gaps.values())} gaps, {self.tally.silent} lost in silence, "
+                f"behind are {dict(behind)}"
             )
 
     def tell(self, text: str) -> None:
