@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 from .cases import MEMORY, Case
 from .environment import BARE, CERTIFICATE, KEY, LOAD, LOGS, ROOT, python
 from .peers import Peer
+from .processes import memory, raise_limit
 
 __all__ = ["MeasurementFailed", "Settings", "measure"]
 
@@ -100,8 +100,7 @@ def _command(case: Case, peer: Peer, port: int) -> list[str]:
 
 def _settle_in(core: int) -> None:
     os.sched_setaffinity(0, {core})
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_limit()
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -185,17 +184,8 @@ def _measure_memory(case: Case, settings: Settings, port: int, pids: list[int]) 
 def _settled_memory(pids: list[int]) -> int:
     """Bytes that are these processes' own, read until they do not change any more."""
     deadline = time.monotonic() + SETTLE_TIMEOUT
-    last, now = -1, _memory(pids)
+    last, now = -1, memory(pids)
     while now != last and time.monotonic() < deadline:
         time.sleep(SETTLE_STEP)
-        last, now = now, _memory(pids)
+        last, now = now, memory(pids)
     return now
-
-
-def _memory(pids: list[int]) -> int:
-    total = 0
-    for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
-    return total

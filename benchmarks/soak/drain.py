@@ -15,7 +15,8 @@ from bisect import bisect_left
 
 from elio.server.run import new_event_loop
 
-from .load import Events, Member, Socket, Tally, in_steps, raise_limit
+from ..processes import raise_limit
+from .load import Events, Member, Socket, Tally, in_steps
 from .program import Site, Verdict, site
 
 BUCKET = 0.1

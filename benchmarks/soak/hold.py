@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 
 from elio.server.run import new_event_loop
 
-from .load import Events, Member, Socket, Tally, in_steps, raise_limit
+from ..processes import raise_limit
+from .load import Events, Member, Socket, Tally, in_steps
 from .program import Site, Verdict, site
 
 FLAT = 0.02

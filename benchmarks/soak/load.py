@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import resource
 import struct
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import cast
 
-__all__ = ["HANDSHAKE", "Events", "Member", "Socket", "Tally", "in_steps", "raise_limit"]
+__all__ = ["HANDSHAKE", "Events", "Member", "Socket", "Tally", "in_steps"]
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -24,13 +23,6 @@ HANDSHAKE = (
 )
 REQUEST = b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 EVENT = re.compile(rb"(?:event: pid\ndata: (\d+)|data: n (\d+)|retry: (\d+))\n\n|(0\r\n\r\n)\Z")
-
-
-def raise_limit() -> int:
-    """As many descriptors as the system allows; returns how many."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
 
 
 @dataclass

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..processes import memory
+
 __all__ = ["Site", "Verdict", "site"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,14 +63,7 @@ class Site:
 
     def memory(self) -> int:
         """Bytes that all of its processes have, each shared page counted once."""
-        total = 0
-        for pid in (self.process.pid, *self.workers()):
-            try:
-                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            total += sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
-        return total
+        return memory((self.process.pid, *self.workers()))
 
     def begin(self) -> int:
         """Bytes that its first process has in memory; its peak is counted from here."""

@@ -32,8 +32,9 @@ from collections.abc import Awaitable, Callable
 
 from elio.server.run import new_event_loop
 
+from ..processes import raise_limit
 from .feed import STAMP
-from .load import HANDSHAKE, Member, Socket, Tally, in_steps, raise_limit
+from .load import HANDSHAKE, Member, Socket, Tally, in_steps
 from .program import Site, Verdict, site
 
 SPARE = 0.1
