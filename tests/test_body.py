@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import time
 
 import pytest
 
@@ -324,10 +326,37 @@ async def test_silence_for_too_long_is_408(kind: str) -> None:
     stream = body.stream()
     if kind == "stream":
         await anext(stream)
-    for _ in range(2):  # what comes later does not mend it: the connection ends with it
+    for _ in range(3):  # what comes later does not mend it: the connection ends with it
         with pytest.raises(HTTPError, match=r"^408 the body of the request paused for 0\.01 s$") as caught:
             await (body.read() if kind == "read" else anext(stream))
         assert caught.value.status == 408
+        body.feed(b"late")
+        body.feed_eof()
+    assert not body.is_complete
+    assert f"{1 if kind == 'read' else 0} waiting" in repr(body)
+
+
+@pytest.mark.parametrize("what", ["data", "end", "failure"])
+async def test_what_came_while_the_loop_was_blocked_came_in_time(what: str) -> None:
+    loop = asyncio.get_running_loop()
+    body = Body(timeout=0.05)
+    begin = {"data": lambda: body.feed(b"x"), "end": body.feed_eof, "failure": lambda: body.fail(HTTPError(400, "x"))}
+    reading = asyncio.create_task(anext(body.stream(), b"end"))
+    await asyncio.sleep(0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        loop.add_reader(ours, lambda: (ours.recv(1), begin[what]()))
+        theirs.send(b"x")
+        time.sleep(0.1)  # noqa: ASYNC251
+        done, _ = await asyncio.wait([reading], timeout=30)
+        loop.remove_reader(ours)
+    (task,) = done
+    if what == "failure":
+        with pytest.raises(HTTPError, match=r"^400"):
+            await task
+    else:
+        assert await task == {"data": b"x", "end": b"end"}[what]
 
 
 async def test_whoever_asked_is_told_of_the_silence() -> None:

@@ -127,16 +127,16 @@ class Body:
         return self._on_first_read is not None and not self._received
 
     def feed(self, data: bytes) -> None:
-        """Add bytes that have arrived."""
+        """Add bytes that have arrived. Behind a failure they only count."""
         self._received += len(data)
-        if not self._discarding:
+        if not self._discarding and self._error is None:
             self._buffer += data
             self._regulate()
         self._wake()
 
     def feed_eof(self) -> None:
-        """Say that the body is complete. The callbacks are let go of."""
-        if not self._eof:
+        """Say that the body is complete. The callbacks are let go of. Ignored behind a failure."""
+        if not self._eof and self._error is None:
             self._eof = True
             self._release()
 
@@ -263,18 +263,25 @@ class Body:
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
+        before = self._received
         try:
             async with asyncio.timeout(self._timeout):
                 await self._waiter
         except TimeoutError:
-            cause = RequestTimeout("body_timeout", self._timeout or 0.0)
-            if self._on_silence is not None:
-                self._on_silence(cause)
-            error = HTTPError(408, cause.text)
-            self.fail(error)
-            raise error from None
+            # A loop that was blocked finds in one turn what has come long since, and that time is up.
+            if self._received == before and not self._eof and self._error is None:
+                raise self._silent() from None
         finally:
             self._waiter = None
+
+    def _silent(self) -> HTTPError:
+        """Nothing came for too long: the body has failed."""
+        cause = RequestTimeout("body_timeout", self._timeout or 0.0)
+        if self._on_silence is not None:
+            self._on_silence(cause)
+        error = HTTPError(408, cause.text)
+        self.fail(error)
+        return error
 
     def _check_alone(self) -> None:
         if self._collecting or self._waiter is not None:

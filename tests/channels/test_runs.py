@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from elio.channels import runs
+from elio.channels.backend import Position
 from elio.channels.channels import Channels
 from elio.channels.engines.local.hub import LocalHub
 from elio.channels.runs import Run
-from elio.errors import ChannelError, ConfigurationError, HTTPError
+from elio.errors import ChannelError, ConfigurationError, HTTPError, PublishError
 
 
 class Source:
@@ -195,6 +196,40 @@ async def test_a_run_is_lost_with_its_worker_and_says_so(tmp_path: Path, monkeyp
                 await take(parts, 1)
         with pytest.raises(ChannelError, match="lost"):
             await rest(await two.run("r", Source()))
+
+
+async def test_that_a_run_is_lost_is_said_again_when_it_could_not_be_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_LEASE", 0.6)
+    async with two_workers(tmp_path) as (one, two):
+        await one.run("r", Source())
+        run = await two.run("r", Source())
+        backend, refused = two._running().backend, list[str]()
+        publish = backend.publish
+
+        async def first_fails(channel: str, payload: bytes, *, idempotency_key: str | None = None) -> Position:
+            if not refused:
+                refused.append(channel)
+                raise PublishError("away", channel=channel)
+            return await publish(channel, payload, idempotency_key=idempotency_key)
+
+        monkeypatch.setattr(backend, "publish", first_fails)
+        await one._running().backend.close()  # as if it was killed
+        with pytest.raises(ChannelError, match="lost"):
+            await rest(run)
+        assert refused == [run.channel]
+
+
+async def test_a_run_whose_source_cannot_be_made_has_failed(channels: Channels) -> None:
+    def broken() -> AsyncIterator[str]:
+        raise LookupError("no model")
+
+    with pytest.raises(ChannelError, match="LookupError"):
+        await rest(await channels.run("r", broken))
+    async with asyncio.timeout(30):
+        while await channels.members("$runner.r"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def test_a_worker_that_ends_in_order_says_that_its_run_does(tmp_path: Path) -> None:

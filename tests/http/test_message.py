@@ -25,10 +25,10 @@ def request(target: str, **headers: str) -> RequestHead:
 
 
 def test_heads_are_frozen_and_slotted() -> None:
-    for head, name in ((request("/"), "method"), (ResponseHead(200, "OK", "1.1", Headers()), "status")):
+    response = ResponseHead(200, "OK", "1.1", Headers())
+    for head, name in ((request("/"), "method"), (response, "status"), (END_OF_BODY, "trailers")):
         with pytest.raises(AttributeError):
             setattr(head, name, None)
-    for head in (ResponseHead(200, "OK", "1.1", Headers()), END_OF_BODY):
         assert not hasattr(head, "__dict__")
 
 

@@ -288,6 +288,25 @@ async def test_a_body_that_stops_coming_is_408(quick: Raw) -> None:
     assert (await quick.answer()).status == 408
 
 
+async def test_a_handler_that_lets_a_body_that_stopped_pass_answers_for_the_last_time() -> None:
+    router = Router()
+
+    @router.post("/")
+    async def take(request: Request) -> Response:
+        with pytest.raises(HTTPError):
+            await request.body()
+        return Response.text("what there was")
+
+    async with serve(router, limits=QUICK) as server, connect(server) as raw:
+        raw.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
+        answer = await raw.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"what there was", "close")
+        raw.send(b"7 more..GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await raw.read_all() == b""
+        await until(lambda: not server.connections)
+        assert server.counters.ends == {("http", "request_timeout"): 1}
+
+
 async def test_a_client_that_takes_nothing_is_cut_off() -> None:
     async with serve(make_router(), limits=QUICK) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)

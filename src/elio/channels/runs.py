@@ -113,7 +113,7 @@ class Run:
     # -- the node that runs it -----------------------------------------------------------------------------------------
 
     async def _produce(self, source: Callable[[], RunSource], lease: Lease) -> None:
-        drawing = asyncio.ensure_future(self._draw(source()))
+        drawing = asyncio.ensure_future(self._draw(source))
         others = [asyncio.ensure_future(self._watch(drawing)), asyncio.ensure_future(self._renew(lease))]
         try:
             await asyncio.wait([drawing])
@@ -127,10 +127,10 @@ class Run:
                         await self._publish("cancelled", _ERROR)
                     await self._hub.backend.release(lease, 0.0)
 
-    async def _draw(self, source: RunSource) -> None:
+    async def _draw(self, source: Callable[[], RunSource]) -> None:
         try:
-            async with contextlib.aclosing(source):  # type: ignore[type-var]
-                async for part in source:
+            async with contextlib.aclosing(source()) as parts:  # type: ignore[type-var]
+                async for part in parts:
                     await self._publish(part, "")
         except Exception as error:
             logger.exception("run %s has failed", self.id)
@@ -196,12 +196,12 @@ class Run:
     async def _look_after(self) -> None:
         """Say that the run is lost when no node draws from it any more and none has said that it has ended."""
         looks = 0
-        while looks < _LOST:
+        while True:
             await asyncio.sleep(_LEASE / 3)
-            with contextlib.suppress(ChannelError):
+            with contextlib.suppress(ChannelError):  # the next look is for what could not be found out or said
                 looks = 0 if await self._is_drawn() else looks + 1
-        with contextlib.suppress(ChannelError):
-            await self._publish("lost", _ERROR, idempotency_key=_ERROR)
+                if looks >= _LOST:
+                    await self._publish("lost", _ERROR, idempotency_key=_ERROR)
 
     async def _is_drawn(self) -> bool:
         if await self._hub.backend.members(self._drawn_at):

@@ -238,8 +238,8 @@ class HttpConnection(Outlet):
 
     @property
     def is_last(self) -> bool:
-        """Whether the connection closes behind the present exchange."""
-        return self._shutting_down or self.context.closing
+        """Whether the connection closes behind the present exchange: its end is near, or explained already."""
+        return self._shutting_down or self.context.closing or self.cause is not None
 
     def room(self, size: int) -> Coroutine[Any, Any, None]:
         """What a sender of so many bytes awaits."""

@@ -55,6 +55,17 @@ class Transport:
         return lambda *args: self.calls.append(name)
 
 
+class Silent(Transport):
+    """One that does not say that it holds several pieces before it is told its bounds again (CVE-2024-12254)."""
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.held += pieces
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        if self.held:
+            self.stream.pause_writing()
+
+
 @pytest.fixture
 def transport() -> Transport:
     return Transport()
@@ -186,3 +197,16 @@ def test_where_nothing_waits_nothing_is_kept(stream: TransportStream, transport:
     assert transport.writes == [b"one", b"two", b"threefour"]
     stream.close()
     assert transport.calls == ["close"]
+
+
+def test_a_transport_that_holds_several_pieces_in_silence_is_noticed(recorder: Recorder) -> None:
+    transport = Silent()
+    stream = transport.stream = TransportStream(recorder)
+    stream.connection_made(transport)
+    stream.writelines([b"x" * 40 * KIB] * 2)
+    assert recorder.calls == ["made", "pause"]
+    stream.writelines([b"y"])
+    assert len(transport.held) == 2
+    transport.take()
+    assert recorder.calls == ["made", "pause", "resume"]
+    assert transport.writes == [b"y"]

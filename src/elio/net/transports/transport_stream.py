@@ -146,6 +146,9 @@ class TransportStream(Sink):
                 self._keep(data)
         else:
             self._transport.writelines(pieces)
+            if not self._blocked and self._transport.get_write_buffer_size():
+                # Python before 3.12.9 and 3.13.2 does not say by itself that it holds some (CVE-2024-12254).
+                self._transport.set_write_buffer_limits(high=0)
         if self._blocked:
             self._pause_receiver()
 

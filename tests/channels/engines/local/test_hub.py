@@ -60,6 +60,22 @@ async def test_one_hub_at_a_time_has_a_path(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("error", [PermissionError("no"), asyncio.CancelledError()])
+async def test_what_begins_halfway_leaves_the_path_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def refuse(path: Path, mode: int) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "chmod", refuse)
+        with pytest.raises((ConfigurationError, asyncio.CancelledError)):
+            await LocalHub(tmp_path / "hub").start()
+    assert os.listdir(tmp_path) == []
+    async with LocalHub(tmp_path / "hub"):
+        pass
+
+
 async def test_requests_that_make_no_sense_are_answered(tmp_path: Path) -> None:
     async with LocalHub(tmp_path / "hub"):
         stranger = Stranger(*await asyncio.open_unix_connection(str(tmp_path / "hub")))

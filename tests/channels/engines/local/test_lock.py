@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +54,35 @@ def test_a_file_that_was_removed_by_its_holder_is_no_lock(tmp_path: Path, monkey
 def test_where_no_file_can_be_there_is_no_lock(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         PathLock(tmp_path / "no" / "hub").acquire()
+
+
+def test_what_cannot_be_locked_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+
+    def refuse(descriptor: int, operation: int) -> None:
+        opened.append(descriptor)
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="no locks"):
+        PathLock(tmp_path / "hub").acquire()
+    (descriptor,) = opened
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_where_the_system_has_no_such_locks_all_the_rest_works() -> None:
+    program = """
+import asyncio, pathlib, sys
+sys.platform = "win32"
+sys.modules.update(dict.fromkeys(("fcntl", "termios", "pwd", "grp", "resource", "tty", "pty")))
+import elio
+from elio.channels.engines.local.hub import LocalHub
+try:
+    asyncio.run(LocalHub(pathlib.Path("hub")).start())
+except elio.ConfigurationError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "cannot listen on hub: this system has no hub" in finished.stdout, finished.stderr

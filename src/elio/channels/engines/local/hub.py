@@ -70,11 +70,10 @@ class LocalHub:
         Raises:
             ConfigurationError: the socket cannot be made.
         """
-        await self.backend.start(self)
         try:
             if not self._lock.acquire():
-                await self.backend.close()
                 return False
+            await self.backend.start(self)
             with suppress(FileNotFoundError):
                 self._path.unlink()
             loop = asyncio.get_running_loop()
@@ -82,9 +81,11 @@ class LocalHub:
             self._path.chmod(0o600)
             return True
         except OSError as error:
-            self._lock.release()
-            await self.backend.close()
+            await self.close()
             raise ConfigurationError(f"the hub of the channels cannot listen on {self._path}: {error}") from error
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Cut all connections, and forget everything."""

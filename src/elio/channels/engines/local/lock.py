@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["PathLock"]
 
@@ -25,20 +28,23 @@ class PathLock:
         """Take it. Returns False if somebody has it.
 
         Raises:
-            OSError: the file cannot be made.
+            OSError: the file cannot be made or locked.
         """
+        if sys.platform == "win32":
+            raise OSError("this system has no hub")
         while True:
             # No child inherits it: who is started must not outlive the hub with its lock.
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_there(descriptor):
+                    self._descriptor, descriptor = descriptor, -1
+                    return True
             except BlockingIOError:
-                os.close(descriptor)
                 return False
-            if self._is_there(descriptor):
-                self._descriptor = descriptor
-                return True
-            os.close(descriptor)  # whoever had it has removed it meanwhile
+            finally:
+                if descriptor >= 0:  # somebody has it, or whoever had it has removed it meanwhile
+                    os.close(descriptor)
 
     def _is_there(self, descriptor: int) -> bool:
         with suppress(FileNotFoundError):
