@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -29,6 +31,7 @@ from elio.websocket.handshake import (
     parse_subprotocols,
     select_subprotocol,
 )
+from support.house import ROOT
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -754,3 +757,14 @@ def test_client_and_server_understand_each_other() -> None:
     assert agreement.subprotocol == "v1.chat"
     assert agreement.deflate is not None
     assert agreement.deflate.decompress(accepted[1].compress(b"Hello"), last=True, limit=5) == b"Hello"
+
+
+def test_a_python_without_that_module_hashes_with_hashlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "_sha1", None)
+    source = ROOT / "src" / "elio" / "websocket" / "handshake.py"
+    spec = importlib.util.spec_from_file_location("elio.websocket.handshake", source)
+    assert spec is not None
+    assert spec.loader is not None
+    again = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(again)
+    assert again.accept_key(KEY) == ACCEPT
