@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -210,3 +211,15 @@ def test_a_transport_that_holds_several_pieces_in_silence_is_noticed(recorder: R
     transport.take()
     assert recorder.calls == ["made", "pause", "resume"]
     assert transport.writes == [b"y"]
+
+
+def test_a_sending_half_that_cannot_be_closed_any_more_is_a_loss(recorder: Recorder) -> None:
+    class Cut(Transport):
+        def write_eof(self) -> None:
+            raise OSError(errno.ENOTCONN, "not connected")
+
+    transport = Cut()
+    stream = transport.stream = TransportStream(recorder)
+    stream.connection_made(transport)
+    stream.write_eof()
+    assert transport.calls == ["abort"]

@@ -272,7 +272,10 @@ class TransportStream(Sink):
         if self._closing:
             self._transport.close()
         elif self._ending:
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer has cut it, which nobody has heard yet
+                self._transport.abort()
 
     def abort(self) -> None:
         """Close now; what has not gone out is lost."""
