@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
 
 from elio import ClientDisconnected, EventStream, HTTPError, Limits, Request, Response, Router, Server
+from elio.server.connection import HttpConnection
 from support.raw import DEADLINE, Raw, connect, serve, until
 
 QUICK = Limits(headers_timeout=0.2, keep_alive_timeout=0.2, body_timeout=0.2, send_timeout=0.3, commit_delay=0.05)
@@ -263,6 +265,25 @@ async def test_one_connection_too_many_is_told_so() -> None:
         await until(lambda: not server.connections)
         async with connect(server) as third:
             assert (await third.get("/")).status == 200
+
+
+@pytest.mark.parametrize("target", ["/", "/teapot", "/nothing"])
+async def test_a_connection_that_has_ended_is_nothing_for_the_collector(target: str) -> None:
+    async with serve(make_router()) as server:
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            async with connect(server) as raw:
+                raw.send(b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % target.encode())
+                assert (await raw.read_all()).startswith(b"HTTP/1.1")
+            await until(lambda: not server.connections)
+            gc.collect()
+            assert not [found for found in gc.garbage if isinstance(found, HttpConnection)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
 
 
 # -- time --------------------------------------------------------------------------------------------------------------

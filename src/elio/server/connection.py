@@ -148,6 +148,8 @@ class HttpConnection(Outlet):
         self._wake_writers()
         if exchange is not None:
             exchange.client_left(exc, cause)
+            if exchange.is_done:
+                self._exchange = None  # each has the other
         self.context.ended("http", cause, self.age, self.client)
 
     def pause_writing(self) -> None:
@@ -205,6 +207,7 @@ class HttpConnection(Outlet):
         """The answer is complete, or will never be."""
         exchange = self._exchange
         if self._lost or exchange is None:
+            self._exchange = None
             return
         self.flush()
         if not self.http.response_complete:
