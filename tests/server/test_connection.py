@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -307,6 +309,51 @@ async def test_a_kept_connection_that_says_nothing_more_is_closed(quick: Raw) ->
 async def test_a_body_that_stops_coming_is_408(quick: Raw) -> None:
     quick.send(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
     assert (await quick.answer()).status == 408
+
+
+async def held(server: Server, target: str) -> int:
+    """Ask, and take nothing. Returns how many bytes wait in the server when nothing moves any more."""
+    assert server._context is not None
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, ("127.0.0.1", server.port))
+        await loop.sock_sendall(sock, b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % target.encode())
+        before, unsent = -1, 0
+        while before != unsent:
+            await asyncio.sleep(0.05)
+            before, unsent = unsent, sum(connection.unsent for connection in server._context.connections)
+        await until(lambda: not server.connections)
+    return unsent
+
+
+@pytest.mark.parametrize("target", ["/sized", "/sized-last", "/events", "/events-left"])
+async def test_a_client_that_takes_nothing_of_the_rest_is_cut_off(target: str) -> None:
+    router = Router()
+
+    @router.get("/sized")
+    async def sized(request: Request) -> Response:
+        return Response.text("x" * int(request.query["n"]))
+
+    @router.get("/sized-last")
+    async def sized_last(request: Request) -> Response:
+        return Response.text("x" * int(request.query["n"]), headers={"Connection": "close"})
+
+    @router.sse("/events")
+    async def events(stream: EventStream) -> None:
+        await stream.send_data("x" * int(stream.request.query["n"]))
+
+    @router.sse("/events-left")
+    async def events_left(stream: EventStream) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await stream.send_data("x" * 10_000_000)
+
+    async with serve(router, limits=QUICK) as server:
+        # The system takes so many, and the rest is too little for the server to pause for.
+        taken = 10_000_000 - await held(server, "/sized?n=10000000")
+        await held(server, f"{target}?n={taken + 20_000}")
 
 
 async def test_a_handler_that_lets_a_body_that_stopped_pass_answers_for_the_last_time() -> None:

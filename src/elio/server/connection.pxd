@@ -34,6 +34,8 @@ cdef class HttpConnection(Outlet):
     cpdef leave(self, ws)
     cdef _fail(self, error, cause)
     cdef _close_behind_response(self)
+    cdef _close(self)
+    cdef _watch_rest(self)
     cdef _linger(self)
     cpdef _take_output(self)
     cpdef _closed_error(self)

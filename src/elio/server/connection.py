@@ -166,6 +166,8 @@ class HttpConnection(Outlet):
         if self._exchange is not None and self._exchange.events is not None:
             self._exchange.events.resume_writing()
         self.regulate()
+        if self._stream.is_closing():
+            self._watch_rest()
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -291,7 +293,7 @@ class HttpConnection(Outlet):
         if self._exchange is not None:
             self._exchange.end_events(self.context.drain.word)
         elif self._idle:
-            self._stream.close()
+            self._close()
         elif not self._lingering:
             self._set_deadline(_LAST_CALL)
 
@@ -320,9 +322,21 @@ class HttpConnection(Outlet):
 
     def _close_behind_response(self) -> None:
         if self.http.request_complete and not self.http.more:
-            self._stream.close()
+            self._close()
         else:
             self._linger()
+
+    def _close(self) -> None:
+        """Close once the client has taken the rest."""
+        self._stream.close()
+        self._watch_rest()
+
+    def _watch_rest(self) -> None:
+        """A client has as much time for the rest as for anything else, however little it is."""
+        if not self._lost and self._stream.get_write_buffer_size():
+            if not self._paused:
+                Outlet.pause_writing(self)
+            self._schedule()
 
     def _linger(self) -> None:
         """Say that nothing more comes, and drop what the client still sends until it has understood."""
@@ -382,7 +396,8 @@ class HttpConnection(Outlet):
     @property
     def _streams(self) -> bool:
         """Whether an event stream looks after stalling by itself."""
-        return self._exchange is not None and self._exchange.events is not None
+        exchange = self._exchange
+        return exchange is not None and exchange.events is not None and exchange.events.is_active
 
     def check_time(self, now: float) -> None:
         """Called by the coarse timer."""
@@ -404,6 +419,6 @@ class HttpConnection(Outlet):
             self._stream.abort()
         elif not self.http.head_started:
             self.explain(IdleTimeout(limits.keep_alive_timeout or 0.0) if self._idle else late)
-            self._stream.close()
+            self._close()
         else:
             self._fail(HTTPError(408, late.text), late)
