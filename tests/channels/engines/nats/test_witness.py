@@ -79,6 +79,23 @@ async def test_a_restart_that_forgets_nothing_is_no_gap(own_nats: NatsServer) ->
         await backend.close()
 
 
+async def test_what_another_has_published_with_the_same_key_is_no_witness(own_nats: NatsServer) -> None:
+    one, two = NatsBackend(own_nats.url), NatsBackend(own_nats.url, on_outage="wait")
+    try:
+        await one.start(Recorder())
+        await two.start(Recorder())
+        before = await one.publish("a", b"from one", idempotency_key="begun")
+        assert await two.publish("a", b"from two", idempotency_key="begun") == before
+        await one.close()
+        own_nats.restart()
+        assert (await two.publish("a", b"next")).epoch == before.epoch
+        assert [record.payload for record in (await two.history("a", None, 10)).records] == [b"from one", b"next"]
+        assert (await two.publish("a", b"last")).epoch == before.epoch
+    finally:
+        await one.close()
+        await two.close()
+
+
 @pytest.fixture
 async def stream(nats_server: NatsServer) -> AsyncIterator[Stream]:
     wire = Wire(

@@ -163,7 +163,7 @@ class NatsBackend(RemoteBackend):
             key = f"\0{self._name}:{next(self._numbers)}"
         while True:
             try:
-                return await self._publish(channel, payload, key)
+                return await self._publish(channel, payload, key, is_new=idempotency_key is None)
             except EngineLost as error:
                 if not self._waits:
                     raise PublishError(str(error), channel=channel, is_unknown=error.is_unknown) from error
@@ -172,10 +172,10 @@ class NatsBackend(RemoteBackend):
             except EngineError as error:
                 raise PublishError(str(error), channel=channel) from error
 
-    async def _publish(self, channel: str, payload: bytes, key: str | None) -> Position:
+    async def _publish(self, channel: str, payload: bytes, key: str | None, *, is_new: bool) -> Position:
         link = self._links if self._is_certain.is_set() else -1
         offset = await self._stream.publish(channel, payload, key)
-        if link == self._links:
+        if is_new and link == self._links:  # of an older one with the same key the stream has another payload
             self._witness.saw(Record(channel, self._epoch, offset, payload))
         return Position(self._epoch, offset)
 
