@@ -33,7 +33,7 @@ async def told(tell: Raw, others: list[Raw], number: int) -> None:
 
 async def test_stalled_readers_cost_their_bounds_and_the_others_miss_nothing() -> None:
     async with AsyncExitStack() as stack:
-        server = stack.enter_context(target(limits={"max_backlog": BACKLOG}))
+        server = stack.enter_context(target(limits={"max_backlog": BACKLOG, "ping_interval": None}))
         tell, *others = [await stack.enter_async_context(server.connect()) for _ in range(OTHERS + 1)]
         for other in others:
             await other.upgrade("/room")
