@@ -32,6 +32,10 @@ def test_bytes(data: bytes) -> None:
         (b'{"d":"x","t":1,"k":2,"ts":"no","other":[]}', Envelope("x")),
         (b'{"d":"x","ts":NaN}', Envelope("x")),
         (b'{"d":"x","ts":7}', Envelope("x", time=7.0)),
+        (b'{"d":"x","ts":1' + b"0" * 400 + b"}", Envelope('{"d":"x","ts":1' + "0" * 400 + "}")),
+        (b' {"d":"x"}\n', Envelope("x")),
+        (b'{"d":"x"} {', Envelope('{"d":"x"} {')),
+        ('{"d":"x"}'.encode("utf-16"), Envelope("x")),
         (b"plain", Envelope("plain")),
         (b"", Envelope("")),
         (b"[1]", Envelope("[1]")),
@@ -49,6 +53,14 @@ def test_payloads_of_others(payload: bytes, envelope: Envelope) -> None:
 @given(st.binary(max_size=60))
 def test_no_payload_is_an_error(payload: bytes) -> None:
     assert open_envelope(payload).data in (payload, payload.decode(errors="replace")) or b'"' in payload
+
+
+@given(st.text(max_size=20), st.text(max_size=5), st.none() | st.text(max_size=5))
+def test_what_is_sealed_is_what_is_read(data: str, type: str, key: str | None) -> None:
+    payload = seal(data, type=type, key=key, time=1732780800.5)
+    fields = {"d": data, "ts": 1732780800.5} | ({"t": type} if type else {}) | ({} if key is None else {"k": key})
+    assert json.loads(payload) == fields
+    assert open_envelope(payload) == Envelope(data, type, key, 1732780800.5)
 
 
 @pytest.mark.parametrize(("data", "type", "key"), [(1, "", None), (None, "", None), ("x", 1, None), ("x", "", 1)])

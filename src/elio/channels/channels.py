@@ -185,7 +185,7 @@ class Channels:
             )
         payload = seal(data, type=type, key=key, time=time.time())
         position = await self._running().backend.publish(channel, payload, idempotency_key=idempotency_key)
-        return cursor_of(((channel, Position(*position)),))
+        return cursor_of(((channel, position),))
 
     # -- subscribe -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from elio.channels.backend import Position
@@ -68,6 +70,23 @@ async def test_leaving_while_something_is_sent() -> None:
     audience.add(two.ws, lambda: ended.append(1))
     feed.end()
     assert ended == [1]
+    for session in (one, two):
+        await session.lose()
+        session.close()
+
+
+async def test_who_joins_and_leaves_between_messages_has_those_in_between() -> None:
+    feed, one, two = started(), Session(), Session()
+    audience = audience_of(feed, as_data)
+    audience.add(one.ws, lambda: None)
+    feed.receive(entry(1))
+    audience.add(two.ws, lambda: None)
+    feed.receive(entry(2))
+    audience.remove(one.ws)
+    feed.receive(entry(3))
+    await asyncio.sleep(0)  # the turn ends, and what was held back for that goes out
+    assert bytes(one.stream.written) == b"\x81\x011\x81\x012"
+    assert bytes(two.stream.written) == b"\x81\x012\x81\x013"
     for session in (one, two):
         await session.lose()
         session.close()

@@ -16,6 +16,7 @@ GAP = Gap("a", GapReason.HISTORY, 3, "a!3!e")
 
 def test_json() -> None:
     assert json.loads(as_json(TEXT)) == {"channel": "a", "id": "a!1!e", "data": "x", "type": "t", "key": "k"}
+    assert json.loads(as_json(Message('"ä', '"\n', key=""))) == {"channel": '"ä', "id": "", "data": '"\n', "key": ""}
     assert json.loads(as_json(BYTES)) == {"channel": "a", "id": "a!2!e", "base64": "AA=="}
     assert json.loads(as_json(GAP)) == {"channel": "a", "id": "a!3!e", "gap": "history", "missed": 3}
 

@@ -103,9 +103,11 @@ class MemoryBackend:
         self._logs.move_to_end(channel)
         while self._size > self._max_size:
             self._drop_oldest()
-        self._set_timer()
+        if self._timer is None:  # one that is set is early enough
+            self._set_timer()
+        position = log.position
         self._deliver(record)
-        return Position(record.epoch, record.offset)
+        return position
 
     def _log(self, channel: str) -> Log:
         log = self._logs.get(channel)

@@ -38,14 +38,13 @@ class Audience:
         encode: the same.
     """
 
-    __slots__ = ("_gone", "_is_sending", "_joined", "encode", "feed")
+    __slots__ = ("_joined", "_targets", "encode", "feed")
 
     def __init__(self, feed: Feed, encode: Encode) -> None:
         self.feed = feed
         self.encode = encode
         self._joined: dict[Connection, Callable[[], object]] = {}
-        self._gone: list[Connection] = []
-        self._is_sending = False
+        self._targets: Any = None  # the same as a tuple, from the first message after a change on
 
     def __len__(self) -> int:
         return len(self._joined)
@@ -67,17 +66,14 @@ class Audience:
             connection: open.
             on_end: called when nothing more comes.
         """
-        if connection in self._gone:
-            self._gone.remove(connection)
         self._joined[connection] = on_end
+        self._targets = None
         self.feed.admit(self)
 
     def remove(self, connection: Connection) -> None:
         """It is sent nothing more. This may happen while something is sent."""
-        if self._is_sending:
-            self._gone.append(connection)
-            return
         self._joined.pop(connection, None)
+        self._targets = None
         if not self._joined:
             self.feed.dismiss(self)
             self.feed.groups.pop(self.encode, None)
@@ -98,17 +94,12 @@ class Audience:
     def _send(self, payload: Any) -> None:
         if payload is None:
             return
-        self._is_sending = True
+        if self._targets is None:
+            self._targets = tuple(self._joined)
         try:
-            targets: Any = self._joined
-            broadcast(targets, payload)
+            broadcast(self._targets, payload)
         except Exception:
             logger.exception("what %r has made cannot be sent", self.encode)
-        finally:
-            self._is_sending = False
-        gone, self._gone = self._gone, []
-        for connection in gone:
-            self.remove(connection)
 
 
 def audience_of(feed: Feed, encode: Encode) -> Audience:
