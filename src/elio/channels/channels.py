@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self, overload
 
 from ..errors import ChannelError, ConfigurationError, InvalidChannel
-from .backend import Backend, Position, presence_channel
+from .backend import Backend, presence_channel
 from .backlog import Policy
 from .cursor import cursor_of
 from .delivery.feed import FeedState
