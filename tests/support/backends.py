@@ -59,7 +59,8 @@ class Recorder:
     async def receives(self, channel: str, *payloads: bytes) -> None:
         """Wait for these payloads and assert that there are no others."""
         await self.until(lambda: len(self.payloads(channel)) >= len(payloads))
-        assert self.payloads(channel) == list(payloads)
+        if (found := self.payloads(channel)) != list(payloads):
+            raise AssertionError(f"{found} of {channel} instead of {list(payloads)}; gaps {self.gaps}; all {self.seen}")
 
 
 class Node:

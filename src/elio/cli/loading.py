@@ -7,7 +7,7 @@ import os
 import sys
 import sysconfig
 import traceback
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Final
 
 from ..errors import ConfigurationError, ElioError
@@ -16,12 +16,8 @@ from .terminal import one_line
 
 __all__ = ["folder_of", "load_router"]
 
-_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_FOREIGN: Final = (
-    "<",
-    _PACKAGE + os.sep,
-    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")),
-)
+_PACKAGE: Final = __name__.partition(".")[0]
+_FOREIGN: Final = ("<", *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")))
 """How the names of files begin that are not the user's."""
 
 
@@ -83,6 +79,11 @@ def _describe(error: BaseException) -> str:
     text = one_line(error)
     if not isinstance(error, ElioError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    places = traceback.extract_tb(error.__traceback__)
-    own = [place for place in places if not place.filename.startswith(_FOREIGN)]
-    return f"{text} ({own[-1].filename}, line {own[-1].lineno})" if own else text
+    own = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_own(frame)]
+    return f"{text} ({own[-1][0]}, line {own[-1][1]})" if own else text
+
+
+def _is_own(frame: FrameType) -> bool:
+    """Whether it is the user's. Compiled modules tell their name, not where they are."""
+    is_ours = frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE
+    return not is_ours and not frame.f_code.co_filename.startswith(_FOREIGN)
