@@ -56,11 +56,19 @@ async def test_the_life_of_a_server(policy: bytes, values: dict[str, str], life:
     assert await life_of(Said(policy, **values)) == life  # type: ignore[arg-type]
 
 
-async def test_a_replica_is_left() -> None:
-    said = Said(role="slave")
-    with pytest.raises(EngineLost, match="replica"):
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"role": "slave"}, "replica"),
+        ({"role": "master", "loading": "1", "aof_enabled": "0"}, "still loading"),
+        ({"role": "master", "loading": "0", "async_loading": "1"}, "still loading"),
+    ],
+)
+async def test_a_server_that_cannot_tell_its_life_now_is_left(values: dict[str, str], why: str) -> None:
+    said = Said(b"always", run_id="r", **values)
+    with pytest.raises(EngineLost, match=why):
         await life_of(said)  # type: ignore[arg-type]
-    assert said.why
+    assert why in said.why
 
 
 async def test_logging_in_and_choosing_a_database() -> None:

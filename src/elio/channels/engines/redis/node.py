@@ -251,7 +251,7 @@ async def life_of(connection: RespConnection) -> str:
     """The word for the memory of a server.
 
     Raises:
-        EngineLost: it is no master, or does not answer.
+        EngineLost: it is no master, is loading what it kept, or does not answer.
     """
     try:
         *sections, synced = await asyncio.gather(
@@ -264,9 +264,15 @@ async def life_of(connection: RespConnection) -> str:
         # Some providers hide it. Then only what positions say counts.
         return "unknown"
     server, persistence, replication = map(parse_info, sections)
+    refused = ""
     if replication.get("role", "master") != "master":
-        connection.abort("it is a replica now")
-        raise EngineLost("it is a replica now")
+        refused = "it is a replica now"
+    elif "1" in (persistence.get("loading"), persistence.get("async_loading")):
+        # Meanwhile it says that it writes no append-only file.
+        refused = "it is still loading"
+    if refused:
+        connection.abort(refused)
+        raise EngineLost(refused)
     is_synced = persistence.get("aof_enabled") == "1" and synced == b"always"
     if is_synced and replication.get("master_replid2", _NEVER) == _NEVER:
         return "kept"
