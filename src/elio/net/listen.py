@@ -207,17 +207,18 @@ def _why(error: OSError, where: tuple[object, ...]) -> str:
 
 
 def probe_silent_peers(sock: socket.socket, timeout: float) -> None:
-    """Let the system probe silent peers of the connections that this socket accepts, which inherit that.
+    """Let the system probe the silent peer of this connection, or of those that this socket accepts, which inherit it.
 
     A connection on which nothing is on its way ends when its peer answers no probe: after about two thirds of the time,
     so that the rest is left for noticing (:mod:`elio.server.watch.silence`).
 
     Args:
-        sock: a listening one; nothing happens to a Unix socket.
+        sock: connected, or listening; nothing happens to a Unix socket.
         timeout: seconds within which a peer that vanished is to be noticed.
     """
     if not is_network(sock):
         return
+    # First, so that the first probe of a connection that has been idle goes out at once.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     interval = max(1, round(timeout / 5))
     first = max(1, int(timeout * 2 / 3) - _PROBES * interval)

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 
 from elio import EventStream, Limits, Request, Response, Router, Server, WebSocket
+from elio.net.accept import open_reactor
 from elio.server.watch.silence import is_silent
+from support.engines import Recorder
 from support.raw import DEADLINE, connect, serve, until
 
 NUMBERS = itertools.count(1)
@@ -138,6 +141,46 @@ async def test_who_is_there_is_not_silent() -> None:
     async with serve(make_router(Seen())) as server, connect(server) as raw:
         transport = raw.writer.transport
         assert not is_silent(transport, 60_000)
+
+
+class Carried:
+    """A transport over a socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def get_extra_info(self, name: str) -> socket.socket:
+        return self.sock
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+@pytest.mark.parametrize("looks", ["reactor", "transports"])
+async def test_who_came_before_probing_was_switched_on_is_probed_before_it_is_judged(looks: str) -> None:
+    # Such as a client that came to the socket of systemd, or of a supervisor, before the server had started.
+    reactor = open_reactor(asyncio.get_running_loop())
+    if looks == "reactor" and reactor is None:
+        pytest.skip("the reactor is not built or switched off")
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+        sock, _ = listener.accept()
+        receiver = Recorder()
+        if looks == "reactor" and reactor is not None:
+            reactor.adopt(sock, receiver)
+            reactor.cut_silent(0, 0, 1000)
+            await asyncio.sleep(0)
+        else:
+            assert not is_silent(Carried(sock), 0)
+        assert "lost" not in receiver.calls
+        options = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+        assert [sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) for option in options] == [1, 1, 2]
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        if looks == "reactor" and reactor is not None:
+            reactor.cut_silent(0, 0, 1000)
+            await receiver.until_told("lost")
+        else:
+            assert is_silent(Carried(sock), 0)
+            sock.close()
+    if reactor is not None:
+        reactor.close()
 
 
 async def test_a_unix_socket_cannot_be_silent(tmp_path: Any) -> None:

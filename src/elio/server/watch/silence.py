@@ -18,6 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from ...causes import PeerGone
+from ...net.listen import probe_silent_peers
 from ..context import Context
 
 if sys.platform == "linux":
@@ -43,7 +44,9 @@ _TCP_INFO: Final = struct.Struct("=8B13I")
 def is_silent(transport: Any, milliseconds: int) -> bool:
     """Whether this peer has acknowledged nothing for so long, though it was probed. Linux knows that.
 
-    A slow reader that has closed its window is not probed: bytes wait for it then, and none is on its way.
+    A slow reader that has closed its window is not probed: bytes wait for it then, and none is on its way. Nor is a
+    connection that came before the server switched that on for its listening socket, which waits for it to start: from
+    now on it is.
     """
     sock = transport.get_extra_info("socket")
     if sys.platform != "linux" or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
@@ -52,12 +55,17 @@ def is_silent(transport: Any, milliseconds: int) -> bool:
     try:
         info = _TCP_INFO.unpack(known.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
         waiting = int.from_bytes(fcntl.ioctl(known.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        state, unacknowledged, last_acknowledged = info[0], info[12], info[20]
+        if state != _ESTABLISHED or last_acknowledged < milliseconds or (unacknowledged == 0 and waiting > 0):
+            return False
+        if not known.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+            probe_silent_peers(known, milliseconds * 3 / 2000)
+            return False
+        return True
     except OSError:
         return False
     finally:
         known.detach()
-    state, unacknowledged, last_acknowledged = info[0], info[12], info[20]
-    return state == _ESTABLISHED and last_acknowledged >= milliseconds and (unacknowledged > 0 or waiting == 0)
 
 
 class SilenceWatch:
