@@ -10,16 +10,14 @@ import os
 import random
 import resource
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.engines import DEADLINE, HAS_REACTOR, Engine, Recorder, on_engines, reset, runner_of
+from support.scarce import check_scarce
 
 if HAS_REACTOR:
     from elio.net.epoll.reactor import Reactor, SocketStream
@@ -28,7 +26,6 @@ pytestmark = pytest.mark.skipif(not HAS_REACTOR, reason="the reactor is not buil
 
 on_tcp = on_engines("reactor", families=("AF_INET",))
 on_all = on_engines("reactor")
-SOURCE = Path(__file__).parents[2] / "src"
 
 
 class Echo:
@@ -235,63 +232,9 @@ async def test_a_thousand_connections_are_served(engine: Engine) -> None:
 
 # -- want of descriptors -----------------------------------------------------------------------------------------------
 
-SCARCE = """
-import asyncio, resource, socket, sys, time
-from elio.net.epoll.reactor import Reactor
-
-class Echo:
-    def connection_made(self, transport): self.stream = transport
-    def data_received(self, data): self.stream.write(data)
-    def eof_received(self): return False
-    def connection_lost(self, exc): pass
-
-async def main():
-    loop = asyncio.get_running_loop()
-    reactor = Reactor(loop)
-    sock = socket.create_server(("127.0.0.1", 0))
-    errors = []
-    listener = reactor.listen(sock, Echo, backlog=100, on_error=errors.append)
-    peers = [socket.socket() for _ in range(20)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (peers[-1].fileno() + 6, 64))
-    for peer in peers:
-        peer.connect(sock.getsockname())
-        peer.setblocking(False)
-        peer.send(b"x")
-    for peer in peers[:5]:
-        assert await asyncio.wait_for(loop.sock_recv(peer, 1), 10) == b"x"
-    before = time.process_time()
-    await asyncio.sleep(1.5)
-    busy = time.process_time() - before
-    assert busy < 0.5, busy
-    assert len(errors) == 1, errors
-    assert errors[0].errno == 24
-    assert listener.rests >= 2, listener
-    assert listener.accepted < 20, listener
-    for peer in peers[:listener.accepted]:
-        peer.close()
-    for peer in peers[listener.accepted:]:
-        assert await asyncio.wait_for(loop.sock_recv(peer, 1), 10) == b"x"
-        peer.close()
-    assert len(errors) <= 3, errors
-    listener.close()
-    reactor.close()
-    await asyncio.sleep(0.01)
-
-asyncio.run(main())
-print("served")
-"""
-
 
 def test_without_descriptors_accepting_rests_and_resumes_without_spinning() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", SCARCE],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout == "served\n", done.stderr
+    check_scarce("reactor", "asyncio")
 
 
 @on_tcp

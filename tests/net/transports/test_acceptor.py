@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from elio.net.transports.acceptor import Acceptor
 from support.engines import DEADLINE, reset, runner_of
-
-SOURCE = Path(__file__).parents[3] / "src"
+from support.scarce import check_scarce
 
 Test = Callable[[socket.socket], Any]
 
@@ -148,63 +143,6 @@ def test_a_loop_that_watches_no_descriptors_cannot_have_one() -> None:
     loop.close()
 
 
-SCARCE = """
-import asyncio, resource, socket, sys, time
-import uvloop
-from elio.net.transports.acceptor import Acceptor
-
-class Echo:
-    def connection_made(self, transport): self.stream = transport
-    def data_received(self, data): self.stream.write(data)
-    def eof_received(self): return False
-    def connection_lost(self, exc): pass
-
-async def main():
-    loop = asyncio.get_running_loop()
-    sock = socket.create_server(("127.0.0.1", 0))
-    errors = []
-    acceptor = Acceptor(loop, sock, Echo, backlog=100, on_error=errors.append)
-    peers = [socket.socket() for _ in range(20)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (peers[-1].fileno() + 6, 64))
-    for peer in peers:
-        peer.connect(sock.getsockname())
-        peer.setblocking(False)
-        peer.send(b"x")
-    for peer in peers[:5]:
-        assert await asyncio.wait_for(loop.sock_recv(peer, 1), 10) == b"x"
-    before = time.process_time()
-    await asyncio.sleep(1.5)
-    busy = time.process_time() - before
-    assert busy < 0.5, busy
-    assert [error.errno for error in errors] == [24], errors
-    assert acceptor.rests >= 2, acceptor
-    assert acceptor.accepted < 20, acceptor
-    peers[0].send(b"y")
-    assert await asyncio.wait_for(loop.sock_recv(peers[0], 1), 10) == b"y"
-    waiting = acceptor.accepted
-    for peer in peers[:waiting]:
-        peer.close()
-    for peer in peers[waiting:]:
-        assert await asyncio.wait_for(loop.sock_recv(peer, 1), 10) == b"x"
-        peer.close()
-    assert len(errors) <= 3, errors
-    acceptor.close()
-    await asyncio.sleep(0.01)
-
-with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.argv[1] == "uvloop" else None) as runner:
-    runner.run(main())
-print("served")
-"""
-
-
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_without_descriptors_accepting_rests_and_resumes_without_spinning(loop: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", SCARCE, loop],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout == "served\n", done.stderr
+    check_scarce("acceptor", loop)
