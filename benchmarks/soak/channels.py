@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 import elio
 from elio.channels.channels import Channels
-from support.servers import NatsServer, RedisServer, Served, free_port
+from support.servers import NatsServer, RedisServer, Served, held_port
 
 ENGINES: dict[str, type[Served]] = {"redis": RedisServer, "nats": NatsServer}
 """Redis with ``appendfsync always``: no other way keeps what it has acknowledged."""
@@ -186,8 +186,11 @@ class Soak:
         self.begun = time.monotonic()
 
     async def run(self, server: Served) -> int:
+        with held_port() as port:
+            return await self.run_on(port, server)
+
+    async def run_on(self, port: int, server: Served) -> int:
         url: str = server.url  # type: ignore[attr-defined]
-        port = free_port()
         self.nodes = [Node(url, port, self.history) for _ in range(self.options.nodes)]
         await asyncio.gather(*(node.start() for node in self.nodes))
         self.clients: list[Client] = []
@@ -215,14 +218,17 @@ class Soak:
         await self.arrived()
         self.begun = time.monotonic()
         self.tell(f"{len(self.clients)} clients on {len(self.nodes)} nodes are ready")
-        harm = asyncio.create_task(self.harm(server))
         report = asyncio.create_task(self.report())
         share = self.options.publishes // len(self.published)
-        await asyncio.gather(*(self.publish(channels, channel, share) for channel in self.published))
-        await harm
-        self.tell(f"{sum(self.published.values())} published, waiting for the last client")
-        await self.arrived()
-        report.cancel()
+        try:
+            async with asyncio.TaskGroup() as together:
+                together.create_task(self.harm(server))
+                for channel in self.published:
+                    together.create_task(self.publish(channels, channel, share))
+            self.tell(f"{sum(self.published.values())} published, waiting for the last client")
+            await self.arrived()
+        finally:
+            report.cancel()
 
     async def publish(self, channels: Channels, channel: str, until: int) -> None:
         followers = [client for client in self.clients if channel in client.next]

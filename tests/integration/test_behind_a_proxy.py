@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from elio import EventStream, Request, Response, Router, WebSocket
-from support.between import caddy, free_port, haproxy, nginx_with
+from support.between import caddy, haproxy, nginx_with
 from support.house import ROOT
 from support.raw import DEADLINE, HANDSHAKE, Raw, serve
+from support.servers import held_port
 from support.site import Certificates
 
 pytestmark = pytest.mark.peer
@@ -79,7 +80,12 @@ class Place:
 @contextmanager
 def proxied(name: str, folder: Path, upstream: int, certificates: Certificates) -> Iterator[int]:
     """One of the proxies before a port; its own port."""
-    port = free_port()
+    with held_port() as port, _proxied(name, folder, upstream, certificates, port):
+        yield port
+
+
+@contextmanager
+def _proxied(name: str, folder: Path, upstream: int, certificates: Certificates, port: int) -> Iterator[None]:
     both = folder / "both.pem"
     both.write_bytes(certificates.certificate.read_bytes() + certificates.key.read_bytes())
     if name == "nginx":
@@ -90,7 +96,7 @@ def proxied(name: str, folder: Path, upstream: int, certificates: Certificates) 
             "/etc/ssl/example.com.key": str(certificates.key),
         }
         with nginx_with(folder, put_in(recipe(name), places), port):
-            yield port
+            yield
         return
     if name == "caddy":
         tls = f"tls {certificates.certificate} {certificates.key}"
@@ -99,7 +105,7 @@ def proxied(name: str, folder: Path, upstream: int, certificates: Certificates) 
             "127.0.0.1:8080": f"127.0.0.1:{upstream}",
         }
         with caddy(folder, put_in(recipe(name), places), port):
-            yield port
+            yield
         return
     places = {"bind :443": f"bind 127.0.0.1:{port}"}
     if name == "haproxy":
@@ -107,7 +113,7 @@ def proxied(name: str, folder: Path, upstream: int, certificates: Certificates) 
     else:
         places |= {"127.0.0.1:8443": f"127.0.0.1:{upstream}"}
     with haproxy(folder, put_in(recipe(name), places), port):
-        yield port
+        yield
 
 
 @asynccontextmanager

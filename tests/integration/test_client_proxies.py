@@ -12,8 +12,9 @@ from elio import ConnectError, ConnectionClosed, HandshakeError, Limits, WebSock
 from elio.client.http import open_response
 from elio.net.dial import Route
 from elio.url import URL
-from support.between import free_port, microsocks, nginx, tinyproxy
+from support.between import microsocks, nginx, tinyproxy
 from support.raw import DEADLINE, until
+from support.servers import held_port
 from support.site import Certificates, End, Site, open_site
 
 pytestmark = pytest.mark.peer
@@ -55,8 +56,8 @@ async def test_a_proxy_that_does_not_know_the_user(proxy: str, site: Site) -> No
 
 
 async def test_a_server_that_the_proxy_cannot_reach(proxy: str) -> None:
-    with pytest.raises((ConnectError, HandshakeError), match="proxy"):
-        await elio.connect(f"ws://127.0.0.1:{free_port()}/", proxy=proxy.format("me:secret@"))
+    with held_port() as port, pytest.raises((ConnectError, HandshakeError), match="proxy"):
+        await elio.connect(f"ws://127.0.0.1:{port}/", proxy=proxy.format("me:secret@"))
 
 
 async def test_a_plain_request_through_each_proxy(proxy: str) -> None:
@@ -90,7 +91,7 @@ async def test_nginx_before_the_server(certificates: Certificates, tmp_path: Pat
 
 
 async def test_nginx_whose_server_is_gone(certificates: Certificates, tmp_path: Path) -> None:
-    with nginx(tmp_path, free_port(), certificates) as (plain, _):
+    with held_port() as port, nginx(tmp_path, port, certificates) as (plain, _):
         with pytest.raises(HandshakeError) as caught:
             await elio.connect(f"ws://127.0.0.1:{plain}/")
         assert caught.value.status == 502

@@ -6,29 +6,30 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from support.processes import Program
 from support.raw import DEADLINE
+from support.servers import held_port
 from support.site import Certificates
 
-__all__ = ["caddy", "free_port", "haproxy", "microsocks", "nginx", "nginx_with", "tinyproxy"]
-
-
-def free_port() -> int:
-    """A port that nobody listens on at present."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+__all__ = ["caddy", "haproxy", "microsocks", "nginx", "nginx_with", "tinyproxy"]
 
 
 @contextmanager
 def nginx(folder: Path, upstream: int, certificates: Certificates) -> Iterator[tuple[int, int]]:
     """A reverse proxy before a server; its ports without and with TLS."""
-    plain, tls = free_port(), free_port()
-    sites = f"""
+    with ExitStack() as stack:
+        plain, tls = (stack.enter_context(held_port()) for _ in range(2))
+        stack.enter_context(nginx_with(folder, _site(upstream, certificates, plain, tls), plain, tls))
+        yield plain, tls
+
+
+def _site(upstream: int, certificates: Certificates, plain: int, tls: int) -> str:
+    return f"""
         server {{
             listen 127.0.0.1:{plain};
             listen 127.0.0.1:{tls} ssl;
@@ -43,8 +44,6 @@ def nginx(folder: Path, upstream: int, certificates: Certificates) -> Iterator[t
             }}
         }}
     """
-    with nginx_with(folder, sites, plain, tls):
-        yield plain, tls
 
 
 @contextmanager
@@ -91,22 +90,21 @@ def caddy(folder: Path, sites: str, port: int) -> Iterator[None]:
 @contextmanager
 def tinyproxy(folder: Path, user: tuple[str, str] | None = None) -> Iterator[int]:
     """An HTTP proxy; its port."""
-    port = free_port()
-    lines = [f"Port {port}", "Listen 127.0.0.1", "Allow 127.0.0.1", "MaxClients 20", "DisableViaHeader Yes"]
+    lines = ["Listen 127.0.0.1", "Allow 127.0.0.1", "MaxClients 20", "DisableViaHeader Yes"]
     if user is not None:
         lines.append(f"BasicAuth {user[0]} {user[1]}")
-    (folder / "tinyproxy.conf").write_text("\n".join(lines) + "\n")
-    with Program(_need("tinyproxy"), "-d", "-c", str(folder / "tinyproxy.conf")) as running:
-        _wait_listening(running, port)
-        yield port
+    with held_port() as port:
+        (folder / "tinyproxy.conf").write_text("\n".join([f"Port {port}", *lines]) + "\n")
+        with Program(_need("tinyproxy"), "-d", "-c", str(folder / "tinyproxy.conf")) as running:
+            _wait_listening(running, port)
+            yield port
 
 
 @contextmanager
 def microsocks(user: tuple[str, str] | None = None) -> Iterator[int]:
     """A SOCKS 5 proxy; its port."""
-    port = free_port()
     login = [] if user is None else ["-u", user[0], "-P", user[1]]
-    with Program(_need("microsocks"), "-i", "127.0.0.1", "-p", str(port), *login) as running:
+    with held_port() as port, Program(_need("microsocks"), "-i", "127.0.0.1", "-p", str(port), *login) as running:
         _wait_listening(running, port)
         yield port
 

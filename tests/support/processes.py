@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from support.house import ROOT
 from support.raw import DEADLINE
@@ -117,18 +117,27 @@ async def run(*command: str, data: bytes = b"", environment: dict[str, str] | No
         data: its standard input.
         environment: what is added to the variables of this process.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
-    )
-    try:
-        async with asyncio.timeout(2 * DEADLINE):
-            output, errors = await process.communicate(data)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    return Finished(process.returncode or 0, output, errors.decode())
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=errors,
+            env={**os.environ, **(environment or {})},
+        )
+        try:
+            async with asyncio.timeout(2 * DEADLINE):
+                await process.communicate(data)
+        except TimeoutError:
+            said = "\n".join(_content(file).decode(errors="replace") for file in (output, errors))
+            raise TimeoutError(f"{command} did not end within {2 * DEADLINE:g} seconds\n{said}") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+        return Finished(process.returncode or 0, _content(output), _content(errors).decode())
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

@@ -9,20 +9,29 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
-__all__ = ["NatsServer", "RedisServer", "Served", "free_port"]
+__all__ = ["NatsServer", "RedisServer", "Served", "held_port"]
 
 _DEADLINE: Final = 30.0
 _PATH: Final = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
 
 
-def free_port() -> int:
-    """A port of loopback that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+@contextmanager
+def held_port() -> Iterator[int]:
+    """A port of loopback for a server that comes and goes: nobody else is given it in between.
+
+    A socket that is bound and does not listen keeps it from whoever asks for any port, and from outgoing connections,
+    and lets a server listen that asks for this one with SO_REUSEADDR.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 class Served:
@@ -36,8 +45,9 @@ class Served:
     program = ""
 
     def __init__(self) -> None:
-        self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="elio-engine-"))
+        self.port = 0
+        self.folder = Path()
+        self._kept = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
 
@@ -46,12 +56,19 @@ class Served:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        self.start()
+        self.folder = Path(tempfile.mkdtemp(prefix="elio-engine-"))
+        self._kept.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.port = self._kept.enter_context(held_port())
+        self._kept.callback(self.kill)
+        try:
+            self.start()
+        except BaseException:
+            self._kept.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._kept.close()
 
     def start(self) -> None:
         """Start, and wait until it answers."""

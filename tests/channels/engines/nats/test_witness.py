@@ -15,7 +15,7 @@ from elio.channels.engines.nats.stream import Stream
 from elio.channels.engines.nats.wire import Wire
 from elio.channels.engines.nats.witness import Witness
 from support.backends import Recorder
-from support.servers import NatsServer, free_port
+from support.servers import NatsServer, held_port
 
 
 async def publish(server: NatsServer, *payloads: bytes) -> list[Position]:
@@ -46,10 +46,11 @@ async def test_what_was_forgotten_is_a_gap_though_its_sequences_are_used_again(
         shutil.rmtree(server.folder)
         shutil.copytree(tmp_path / "kept", server.folder)
         # Others publish before this process can look: on another port, where it does not come.
-        port, server.port = server.port, free_port()
-        server.start()
-        assert [at.offset for at in await publish(server, b"other 3", b"other 4", b"5")] == [3, 4, 5]
-        server.kill()
+        port = server.port
+        with held_port() as server.port:
+            server.start()
+            assert [at.offset for at in await publish(server, b"other 3", b"other 4", b"5")] == [3, 4, 5]
+            server.kill()
         server.port = port
         server.start()
 
