@@ -214,9 +214,9 @@ async def test_block_loses_nothing_that_history_has(channels: Channels) -> None:
         await channels.publish("a", "live")
         assert await take(subscription, 1) == ["live"]
         assert subscription.dropped == 0
-        for number in range(300):
+        for number in range(2000):  # more than the last records that are kept beside history
             await channels.publish("a", str(number))
-        assert await take(subscription, 51) == ["gap 250", *map(str, range(250, 300))]
+        assert await take(subscription, 51) == ["gap 1950", *map(str, range(1950, 2000))]
 
 
 @pytest.mark.parametrize(

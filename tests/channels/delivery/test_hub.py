@@ -138,10 +138,10 @@ async def test_health_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_the_last_records_are_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_SIZE", 1000)
+    monkeypatch.setattr(module, "_MAX_SIZE", 4300)
     async with hub_over(MemoryBackend()) as hub:
         await hub.acquire((">",))
         for number in range(50):
             await publish(hub, f"a{number}", "x" * 100)
         assert len(hub._trails) == 10
-        assert hub._size == 1000
+        assert hub._size == 4300

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable
 
 import pytest
 
-from elio.channels.backend import GapReason, Position
+from elio.channels.backend import GapReason, History, Position
 from elio.channels.cursor import Cursor
 from elio.channels.delivery import reader as module
 from elio.channels.delivery.hub import Hub
 from elio.channels.delivery.reader import Reader
 from elio.channels.engines.memory import MemoryBackend
-from elio.channels.message import Message
+from elio.channels.message import Gap, Message
 from support.deliveries import hub_over, publish
 from support.lagging import LaggingBackend
 
@@ -186,3 +187,46 @@ async def test_its_lag_are_the_messages_that_it_has_not_read() -> None:
         assert 0 < reader.lag < 3
         await read_all(reader)
         assert reader.lag == 0
+
+
+async def test_the_newest_that_the_hub_has_are_not_asked_for() -> None:
+    backend = LaggingBackend(random.Random(1))
+    async with hub_over(backend) as hub:
+        await hub.acquire(("a",))
+        await publish(hub, "a", *"12345")
+        await backend.settle()
+        for count, found in ((2, ["4", "5"]), (5, list("12345"))):
+            reader = await reader_at(hub, "a")
+            await reader.begin_with_newest(count)
+            assert await read_all(reader) == found
+        assert backend.reads == 0
+        reader = await reader_at(hub, "a")
+        await reader.begin_with_newest(6)
+        assert await read_all(reader) == list("12345")
+        assert backend.reads == 1
+
+
+async def test_an_answer_from_before_the_engine_lost_its_memory_is_not_believed() -> None:
+    """It would be waited for what never comes."""
+    backend = LaggingBackend(random.Random(1))
+    async with hub_over(backend) as hub:
+        await publish(hub, "a", *"123")
+        reader = await reader_at(hub, "a", a=1)
+        read = backend.history
+        backend.history = lambda *arguments: held(read(*arguments))  # type: ignore[method-assign, assignment]
+        go_on, answered = asyncio.Event(), asyncio.Event()
+
+        async def held(answer: Awaitable[History]) -> History:
+            history = await answer
+            answered.set()
+            await go_on.wait()
+            return history
+
+        reading = asyncio.ensure_future(reader.read())
+        await answered.wait()
+        backend.forget_everything()
+        go_on.set()
+        async with asyncio.timeout(10.0):
+            (gap,) = await reading
+        assert isinstance(gap, Gap)
+        assert gap.reason is GapReason.EPOCH

@@ -48,16 +48,26 @@ def test_what_is_not_all_there_is_nothing() -> None:
     assert offsets(Trail(at(3)), at(2), at(3)) is None
 
 
-def test_it_is_bounded_in_number_and_bytes() -> None:
-    trail = filled(1000)
-    assert offsets(trail, at(871), at(1000)) is None
-    assert len(offsets(trail, at(872), at(1000)) or ()) == 128
-    assert trail.size == 128
-    for number in range(1001, 1010):
-        trail.add(entry(number, "x" * 50_000))
-    assert trail.size == 100_000
-    assert offsets(trail, at(1007), at(1009)) == [1008, 1009]
-    assert offsets(trail, at(1006), at(1009)) is None
+def test_it_is_bounded_in_bytes() -> None:
+    most = 384 * 1024 // 331
+    trail = filled(2000)
+    assert trail.size == most * 331
+    assert offsets(trail, at(1999 - most), at(2000)) is None
+    assert len(offsets(trail, at(2000 - most), at(2000)) or ()) == most
+    for number in range(2001, 2010):
+        trail.add(entry(number, "x" * 150_000))
+    assert trail.size == 2 * 150_330
+    assert offsets(trail, at(2007), at(2009)) == [2008, 2009]
+    assert offsets(trail, at(2006), at(2009)) is None
+
+
+def test_the_newest_ones() -> None:
+    trail = filled(5)
+    assert trail.newest(2, at(5)) == entry(4)
+    assert trail.newest(5, at(5)) == entry(1)
+    assert trail.newest(6, at(5)) is None
+    assert trail.newest(2, at(4)) is None
+    assert Trail(at(0)).newest(1, at(0)) is None
 
 
 def test_a_gap_and_another_epoch_begin_anew() -> None:

@@ -10,12 +10,13 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ...errors import ChannelError
 from ..backend import Backend, GapReason, Position, Receiver, Record
 from ..backlog import Policy
 from ..envelope import open_envelope
+from .archive import Archive
 from .feed import MAX_CHANNELS, Feed, FeedState
 from .reader import Reader
 from .routes import Routes
@@ -29,10 +30,12 @@ _LINGER: Final = 5.0
 """Seconds for which a feed without subscribers goes on: who reconnects finds the last records here."""
 
 _MAX_SIZE: Final = 32 * 1024 * 1024
-"""Bytes of data in all trails."""
+"""Bytes of all trails."""
 
 _MAX_TRAILS: Final = MAX_CHANNELS // 2
 """Fewer than the positions that a feed keeps: so each of its trails ends with it, and none has a hole."""
+
+T = TypeVar("T")
 
 
 class _Listening:
@@ -65,7 +68,8 @@ class Hub(Receiver):
         self._routes = Routes()
         self._size = 0
         self._closed = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._archive = Archive(backend, self.spawn)
 
     # -- subscribers ---------------------------------------------------------------------------------------------------
 
@@ -108,7 +112,7 @@ class Hub(Receiver):
 
     def reader(self, feed: Feed, positions: dict[str, Position]) -> Reader:
         """A reader for a subscriber that is behind."""
-        return Reader(feed, self.backend, self._trails, positions)
+        return Reader(feed, self._archive, self._trails, positions)
 
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Call from the loop, whichever thread asks for it; not at all when everything is over."""
@@ -165,6 +169,7 @@ class Hub(Receiver):
         for channel in feed.positions:
             if not self._routes.of(channel):
                 self._drop(channel)
+                self._archive.forget(channel)
 
     async def _stop(self, pattern: str, listening: _Listening) -> None:
         async with listening.lock:
@@ -177,14 +182,14 @@ class Hub(Receiver):
             if not listening.feeds and self._listening.get(pattern) is listening:
                 del self._listening[pattern]
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do something in a task that ends with the hub at the latest."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waits for it has it; nobody may wait any more

@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from ...errors import ChannelError
-from ..backend import Backend, GapReason, History, Position
+from ..backend import GapReason, Position
 from ..cursor import Cursor
-from ..envelope import open_envelope
 from ..message import Gap, Message
 from ..names import is_pattern, matches
+from .archive import Archive, Page
 from .feed import Feed, message_of
 from .trail import Entry, Trail
 
@@ -26,8 +26,8 @@ __all__ = ["Reader"]
 
 logger = logging.getLogger("elio.channels")
 
-_PAGE: Final = 200
-"""Records that are asked of history at once."""
+_PAGE: Final = 100
+"""Records that are read at once; then everybody else has a turn."""
 
 _NEWEST: Final = 100_000
 """Records of a channel that is new: all that history has."""
@@ -41,29 +41,30 @@ class Reader:
 
     Args:
         feed: where it is going to.
-        backend: for history.
+        archive: for history.
         trails: the last records of channels, as the hub has them.
         positions: what the subscriber has.
         is_whole: whether channels that are not in ``positions`` are new to it.
     """
 
-    __slots__ = ("_backend", "_feed", "_gaps", "_is_whole", "_positions", "_trails", "is_ended")
+    __slots__ = ("_archive", "_feed", "_gaps", "_has_read", "_is_whole", "_positions", "_trails", "is_ended")
 
     def __init__(
         self,
         feed: Feed,
-        backend: Backend,
+        archive: Archive,
         trails: Mapping[str, Trail],
         positions: dict[str, Position],
         *,
         is_whole: bool = True,
     ) -> None:
         self._feed = feed
-        self._backend = backend
+        self._archive = archive
         self._trails = trails
         self._positions = positions
         self._is_whole = is_whole
         self._gaps: list[tuple[str, GapReason]] = []
+        self._has_read = False
         self.is_ended = False
 
     # -- where it begins -----------------------------------------------------------------------------------------------
@@ -104,12 +105,21 @@ class Reader:
         """Begin so many messages, in each channel, before the newest."""
         for channel, position in list(self._feed.positions.items()):
             self._positions[channel] = position
-            if not is_pattern(channel):
-                self._before(channel, await self._backend.history(channel, None, count))
+            if is_pattern(channel):
+                continue
+            trail = self._trails.get(channel)
+            first = None if trail is None else trail.newest(count, position)
+            if first is not None:
+                self._positions[channel] = Position(position.epoch, first.position.offset - 1)
+            else:
+                self._before(channel, await self._archive.newest(channel, count))
 
-    def _before(self, channel: str, history: History) -> None:
-        first = history.records[0] if history.records else None
-        self._positions[channel] = history.position if first is None else Position(first.epoch, first.offset - 1)
+    def _before(self, channel: str, page: Page) -> None:
+        if not page.entries:
+            self._positions[channel] = page.position
+        else:
+            epoch, offset = page.entries[0].position
+            self._positions[channel] = Position(epoch, offset - 1)
 
     # -- called by the feed --------------------------------------------------------------------------------------------
 
@@ -147,6 +157,9 @@ class Reader:
 
         While the engine does not answer it is asked again. It may be cancelled, and nothing is lost.
         """
+        if self._has_read:
+            await asyncio.sleep(0)  # many come back at once, each with much to read
+        self._has_read = True
         while not self.is_ended:
             if self._gaps:
                 return [self._gap(*self._gaps.pop(0))]
@@ -166,63 +179,66 @@ class Reader:
         mine, trail = self._positions.get(channel), self._trails.get(channel)
         if mine is None or trail is None:
             return []
-        return [self._message(entry) for entry in trail.after(mine, self._feed.positions[channel]) or ()]
+        entries = trail.after(mine, self._feed.positions[channel]) or []
+        return [self._message(entry) for entry in entries[:_PAGE]]
 
     async def _from_history(self, channel: str) -> list[Message | Gap]:
-        mine = self._positions.get(channel)
+        mine, until = self._positions.get(channel), self._feed.positions[channel]
         if mine is None:
             return await self._find(channel)
-        history = await self._ask(channel, mine, _PAGE)
-        if self._positions.get(channel) != mine:
+        page = await self._ask(lambda: self._archive.read(channel, mine, until, _PAGE))
+        now = self._feed.positions.get(channel, page.position)
+        if self._positions.get(channel) != mine or now.epoch != until.epoch:
             return []
-        now = self._feed.positions.get(channel, history.position)
-        if history.is_complete and (mine.epoch != now.epoch or mine.offset > now.offset):
+        if page.is_complete and (mine.epoch != now.epoch or mine.offset > now.offset):
             await self._feed.progress()  # what it has was read elsewhere, and is still on its way to here
             return []
         items: list[Message | Gap] = []
-        if not history.is_complete:
-            items.append(self._hole(channel, mine, history, now))
-        return items + self._from_records(history, now)
+        if not page.is_complete:
+            items.append(self._hole(channel, mine, page, now))
+        return items + self._from_page(page, now)
 
-    def _from_records(self, history: History, now: Position) -> list[Message | Gap]:
+    def _from_page(self, page: Page, now: Position) -> list[Message | Gap]:
         """What history has, as far as live subscribers are; the rest will come live."""
         items: list[Message | Gap] = []
-        for channel, epoch, offset, payload in history.records:
-            mine = self._positions[channel]
+        for entry in page.entries:
+            mine, (epoch, offset) = self._positions[entry.channel], entry.position
             if epoch != now.epoch or offset > now.offset:
                 break
             if epoch != mine.epoch or offset > mine.offset:
-                items.append(self._message(Entry(channel, Position(epoch, offset), open_envelope(payload))))
+                items.append(self._message(entry))
         return items
 
-    def _hole(self, channel: str, mine: Position, history: History, now: Position) -> Gap:
+    def _hole(self, channel: str, mine: Position, page: Page, now: Position) -> Gap:
         """History does not reach back to where the subscriber is: go on with what it has."""
-        self._before(channel, history)
+        self._before(channel, page)
         start = self._positions[channel]
         if mine.epoch != start.epoch:
             return self._gap(channel, GapReason.EPOCH)
         if mine.offset > start.offset:  # no record was ever there: nobody can tell what this subscriber has
             self._positions[channel] = now
             return self._gap(channel, GapReason.CURSOR)
-        return self._gap(channel, GapReason.HISTORY, start.offset - mine.offset if self._backend.is_dense else None)
+        return self._gap(
+            channel, GapReason.HISTORY, start.offset - mine.offset if self._archive.backend.is_dense else None
+        )
 
     async def _find(self, channel: str) -> list[Message | Gap]:
         """A channel of a pattern that the subscriber knows nothing of: all of it is new, or nobody can tell."""
         if not self._is_whole:
             self._positions[channel] = self._feed.positions[channel]
             return [self._gap(channel, GapReason.CURSOR)]
-        history = await self._ask(channel, None, _NEWEST)
+        page = await self._ask(lambda: self._archive.newest(channel, _NEWEST))
         if channel in self._positions:
             return []
-        self._before(channel, history)
-        return [] if history.is_complete else [self._gap(channel, GapReason.HISTORY)]
+        self._before(channel, page)
+        return [] if page.is_complete else [self._gap(channel, GapReason.HISTORY)]
 
-    async def _ask(self, channel: str, after: Position | None, limit: int) -> History:
+    async def _ask(self, read: Callable[[], Awaitable[Page]]) -> Page:
         while True:
             try:
-                return await self._backend.history(channel, after, limit)
+                return await read()
             except ChannelError as error:
-                logger.info("history of %s cannot be read, trying again: %s", channel, error)
+                logger.info("history cannot be read, trying again: %s", error)
             await asyncio.sleep(random.uniform(*_PAUSE))
 
     def _message(self, entry: Entry) -> Message:

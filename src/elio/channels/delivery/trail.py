@@ -8,11 +8,13 @@ from typing import Final, NamedTuple
 from ..backend import Position
 from ..envelope import Envelope
 
-__all__ = ["Entry", "Trail"]
+__all__ = ["Entry", "Trail", "size_of"]
 
-_MAX_ENTRIES: Final = 128
-_MAX_SIZE: Final = 128 * 1024
-"""Bytes of data of one channel."""
+_MAX_SIZE: Final = 384 * 1024
+"""Bytes of one channel: about a thousand short messages."""
+
+_OVERHEAD: Final = 330
+"""Bytes that a record takes beside its data, about."""
 
 
 class Entry(NamedTuple):
@@ -23,6 +25,11 @@ class Entry(NamedTuple):
     envelope: Envelope
 
 
+def size_of(entry: Entry) -> int:
+    """Bytes that a record takes."""
+    return _OVERHEAD + len(entry.envelope.data)
+
+
 class Trail:
     """Consecutive records of one channel up to the newest.
 
@@ -30,7 +37,7 @@ class Trail:
         start: behind which its records go on.
 
     Attributes:
-        size: bytes of data that are kept.
+        size: bytes that are kept.
     """
 
     __slots__ = ("_entries", "_start", "size")
@@ -45,10 +52,10 @@ class Trail:
         if entry.position.epoch != self._start.epoch:
             self.restart(Position(entry.position.epoch, entry.position.offset - 1))
         self._entries.append(entry)
-        self.size += len(entry.envelope.data)
-        while len(self._entries) > _MAX_ENTRIES or self.size > _MAX_SIZE:
+        self.size += size_of(entry)
+        while self.size > _MAX_SIZE:
             oldest = self._entries.popleft()
-            self.size -= len(oldest.envelope.data)
+            self.size -= size_of(oldest)
             self._start = oldest.position
 
     def restart(self, start: Position) -> None:
@@ -69,3 +76,9 @@ class Trail:
                 found.append(entry)
         found.reverse()
         return found if found and found[-1].position == until else None
+
+    def newest(self, count: int, until: Position) -> Entry | None:
+        """The first of so many records up to a position, which is the newest; None if they are not all here."""
+        if len(self._entries) < count or self._entries[-1].position != until:
+            return None
+        return self._entries[-count]
