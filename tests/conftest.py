@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
 import uvloop
 from hypothesis import settings
+
+from support.servers import held_port
 
 LOOPS: Final[dict[str, Callable[[], asyncio.AbstractEventLoop]]] = {
     "asyncio": asyncio.new_event_loop,
@@ -37,3 +39,10 @@ def pytest_report_header() -> str:
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {LOOP: LOOPS[LOOP]}
+
+
+@pytest.fixture
+def kept_port() -> Iterator[int]:
+    """A port of 127.0.0.1 for a server that comes and goes, or never comes: no other test is given it."""
+    with held_port() as port:
+        yield port

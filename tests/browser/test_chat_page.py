@@ -41,8 +41,8 @@ async def test_who_is_in_a_room_meets_whoever_serves_them(context: BrowserContex
         assert not any(line.startswith("Ann:") for line in await lines(eve))
 
 
-async def test_a_page_tells_of_what_went_with_a_killed_server_and_goes_on(page: Page) -> None:
-    with example("chat", "0", "--workers", "2") as server:
+async def test_a_page_tells_of_what_went_with_a_killed_server_and_goes_on(page: Page, kept_port: int) -> None:
+    with example("chat", str(kept_port), "--workers", "2") as server:
         port = server.port()
         await enter(page, f"http://127.0.0.1:{port}/", "Ann")
         await say(page, "before")

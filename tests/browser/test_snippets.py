@@ -113,17 +113,18 @@ async def test_the_event_source_snippet_runs_unchanged(playwright: Playwright) -
             assert console.exceptions == []
 
 
-async def test_the_event_source_snippet_that_stays_open_reconnects_and_goes_on(playwright: Playwright) -> None:
+async def test_the_event_source_snippet_that_stays_open_reconnects_and_goes_on(
+    playwright: Playwright, kept_port: int
+) -> None:
     script, _ = EVENT_SOURCE.split("// Close\n")
     options = ("--interval", "0.02", "--retry", "0.05")
-    with example("sse_server", "0", *options) as server:
-        port = server.port()
-        async with page_with(playwright, script, port) as (_, console):
+    with example("sse_server", str(kept_port), *options) as server:
+        async with page_with(playwright, script, server.port()) as (_, console):
             await until(lambda: "Message: Counter: 4" in console.printed)
             server.kill()
             await until(lambda: "Error: Event" in console.printed)
             seen = [line for line in console.printed if line.startswith(("ID", "Message"))]
-            with example("sse_server", str(port), *options):
+            with example("sse_server", str(kept_port), *options):
                 await until(lambda: sum(line.startswith("Message") for line in console.printed) >= len(seen) + 2)
     lines = [line for line in console.printed if line.startswith(("ID", "Message", "Notification"))]
     assert lines[:4] == [

@@ -40,8 +40,8 @@ async def test_the_page_receives_every_type_of_event(page: Page) -> None:
     assert numbers(log) == list(range(1, len(log)))
 
 
-async def test_a_killed_server_that_comes_back_goes_on_behind_the_last_event(page: Page) -> None:
-    with started() as server:
+async def test_a_killed_server_that_comes_back_goes_on_behind_the_last_event(page: Page, kept_port: int) -> None:
+    with started(kept_port) as server:
         port = server.port()
         await page.goto(f"http://127.0.0.1:{port}/")
         await connect(page)
@@ -60,8 +60,8 @@ async def test_a_killed_server_that_comes_back_goes_on_behind_the_last_event(pag
     assert numbers(after[: len(before) + 2])[-1] == last + 1
 
 
-async def test_a_server_that_stops_in_order_is_found_again_too(page: Page) -> None:
-    with started() as server:
+async def test_a_server_that_stops_in_order_is_found_again_too(page: Page, kept_port: int) -> None:
+    with started(kept_port) as server:
         port = server.port()
         await page.goto(f"http://127.0.0.1:{port}/")
         await connect(page)

@@ -411,10 +411,9 @@ def test_who_decides_what_is_fatal_can_be_replaced() -> None:
 # -- what is kept ------------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_queued_arrives_once_after_a_restart(place: Place) -> None:
-    server = Server(place.router, port=0)
+async def test_what_was_queued_arrives_once_after_a_restart(place: Place, kept_port: int) -> None:
+    server = Server(place.router, port=kept_port)
     await server.start()
-    port = server.port
     changes: list[Change] = []
     connector = elio.connect(url_of(server), keep=100, reconnect=QUICK, on_change=changes.append)
 
@@ -434,7 +433,7 @@ async def test_what_was_queued_arrives_once_after_a_restart(place: Place) -> Non
     for number in range(10, 20):  # nobody is there
         await connector.send(f"{number}")
     assert connector.kept == 10
-    server = Server(place.router, port=port)
+    server = Server(place.router, port=kept_port)
     await server.start()
     for number in range(20, 30):
         await connector.send(f"{number}")

@@ -129,16 +129,16 @@ async def test_nothing_is_lost_with_a_worker_that_is_killed(tmp_path: Path) -> N
         assert [await others[2].hears() for _ in range(3)] == ["before", "meanwhile", "behind"]
 
 
-async def test_another_supervisor_is_a_gap_and_no_silence(tmp_path: Path) -> None:
+async def test_another_supervisor_is_a_gap_and_no_silence(tmp_path: Path, kept_port: int) -> None:
     async with asyncio.timeout(3 * DEADLINE), AsyncExitStack() as stack:
-        async with server(tmp_path) as (program, port):
+        async with server(tmp_path, kept_port) as (program, port):
             client = await join(stack, port)
             await client.ws.send("one")
             assert await client.hears() == "one"
             program.kill(signal.SIGKILL)
             await client.ws.wait_closed()
             await program.ends(silently=False)
-        async with server(tmp_path, port) as (_, port):
+        async with server(tmp_path, kept_port) as (_, port):
             again = await join(stack, port, client.cursor)
             assert await again.hears() == "gap: epoch"
             await again.ws.send("two")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -143,27 +142,26 @@ async def test_nginx_in_between(certificates: Certificates, tmp_path: Path) -> N
                 assert [data for data, _, _ in found] == [str(number) for number in range(1, 51)]
 
 
-async def test_nothing_is_lost_or_doubled_over_restarts_of_the_server() -> None:
+async def test_nothing_is_lost_or_doubled_over_restarts_of_the_server(kept_port: int) -> None:
     numbers: list[str] = []
-    server = Server(Counter().router, port=0)
+    server = Server(Counter().router, port=kept_port)
     await server.start()
-    port = server.port
     async with (
         asyncio.timeout(3 * DEADLINE),
-        EventSource(f"http://127.0.0.1:{port}/events", reconnection_time=0.05) as source,
+        EventSource(f"http://127.0.0.1:{kept_port}/events", reconnection_time=0.05) as source,
     ):
         for _ in range(3):
             for _ in range(20):
                 numbers.append((await source.receive()).data)
             await server.close(grace=0.0)
-            server = Server(Counter().router, port=port)
+            server = Server(Counter().router, port=kept_port)
             await server.start()
         numbers += [(await source.receive()).data for _ in range(20)]
     await server.close(grace=0.0)
     assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
 
 
-def test_ninety_seconds_of_backoff_take_none() -> None:
+def test_ninety_seconds_of_backoff_take_none(kept_port: int) -> None:
     delays: list[float] = []
 
     def note(change: Change) -> None:
@@ -171,10 +169,8 @@ def test_ninety_seconds_of_backoff_take_none() -> None:
             delays.append(change.delay)
 
     async def program() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            port = sock.getsockname()[1]
         with pytest.raises(ConnectError):
-            await EventSource(f"http://127.0.0.1:{port}/", max_reconnects=12, on_change=note).receive()
+            await EventSource(f"http://127.0.0.1:{kept_port}/", max_reconnects=12, on_change=note).receive()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()

@@ -141,11 +141,9 @@ async def test_tls_with_what_does_not_speak_it() -> None:
         assert caught.value.__cause__ is not None
 
 
-async def test_nobody_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
-    with pytest.raises(ConnectError, match=rf"cannot connect to 127\.0\.0\.1:{port}: .*refused"):
-        await talk(f"ws://127.0.0.1:{port}/", Route())
+async def test_nobody_there(kept_port: int) -> None:
+    with pytest.raises(ConnectError, match=rf"cannot connect to 127\.0\.0\.1:{kept_port}: .*refused"):
+        await talk(f"ws://127.0.0.1:{kept_port}/", Route())
     with pytest.raises(ConnectError, match=r"cannot connect to nobody\.invalid"):
         await talk("ws://nobody.invalid/", Route())
     with pytest.raises(ConnectError, match=r"cannot connect to /nowhere: No such file"):
