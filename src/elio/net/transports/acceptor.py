@@ -54,6 +54,7 @@ class Acceptor:
         factory: makes the receiver of each stream.
         backlog: connections that the system holds ready for accepting.
         on_error: told once when the system refuses to accept, until it accepts again.
+        wrap: makes of a receiver the protocol that the loop knows; ``abort()`` cuts its connection.
 
     Attributes:
         accepted: connections, so far.
@@ -63,7 +64,18 @@ class Acceptor:
         NotImplementedError: the loop cannot watch descriptors.
     """
 
-    __slots__ = ("_exhausted", "_factory", "_loop", "_on_error", "_opening", "_sock", "_timer", "accepted", "rests")
+    __slots__ = (
+        "_exhausted",
+        "_factory",
+        "_loop",
+        "_on_error",
+        "_opening",
+        "_sock",
+        "_timer",
+        "_wrap",
+        "accepted",
+        "rests",
+    )
 
     def __init__(
         self,
@@ -73,11 +85,13 @@ class Acceptor:
         *,
         backlog: int,
         on_error: Callable[[OSError], object] | None = None,
+        wrap: Callable[[Any], Any] = TransportStream,
     ) -> None:
         self._loop = loop
         self._sock = sock
         self._factory = factory
         self._on_error = on_error
+        self._wrap = wrap
         self._opening: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._exhausted = False
@@ -101,6 +115,10 @@ class Acceptor:
         self._loop.remove_reader(self._sock)
         self._sock.close()
 
+    async def opened(self) -> None:
+        """Wait until all that was accepted is connected to its protocol."""
+        await asyncio.gather(*self._opening, return_exceptions=True)
+
     def _accept(self) -> None:
         for _ in range(_ACCEPTS):
             if self._sock.fileno() < 0:
@@ -120,26 +138,26 @@ class Acceptor:
 
     def _begin(self, sock: socket.socket) -> None:
         try:
-            receiver = self._factory()
+            protocol = self._wrap(self._factory())
         except Exception as error:
             sock.close()
             what = "Error on accepting a connection: the factory failed."
             self._loop.call_exception_handler({"message": what, "exception": error})
             return
-        task = self._loop.create_task(self._open(TransportStream(receiver), sock))
+        task = self._loop.create_task(self._open(protocol, sock))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _open(self, stream: TransportStream, sock: socket.socket) -> None:
+    async def _open(self, protocol: Any, sock: socket.socket) -> None:
         try:
             if is_network(sock):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # not all loops see to it
-            await self._loop.connect_accepted_socket(lambda: cast(asyncio.BaseProtocol, stream), sock)
+            await self._loop.connect_accepted_socket(lambda: cast(asyncio.BaseProtocol, protocol), sock)
         except OSError as error:  # the connection is gone, or the system has no room for it
             logger.debug("an accepted connection was lost: %s", error)
-            _discard(stream, sock)
+            _discard(protocol, sock)
         except BaseException:
-            _discard(stream, sock)
+            _discard(protocol, sock)
             raise
 
     def _rest(self, error: OSError) -> None:
@@ -156,6 +174,6 @@ class Acceptor:
         self._loop.add_reader(self._sock, self._accept)
 
 
-def _discard(stream: TransportStream, sock: socket.socket) -> None:
-    stream.abort()
+def _discard(protocol: Any, sock: socket.socket) -> None:
+    protocol.abort()
     sock.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,21 @@ async def test_what_begins_halfway_leaves_the_path_to_the_next(
     assert os.listdir(tmp_path) == []
     async with LocalHub(tmp_path / "hub"):
         pass
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_is_just_arriving_when_it_ends_is_cut_off_too(tmp_path: Path, turns: int) -> None:
+    hub = LocalHub(tmp_path / "hub")
+    await hub.start()
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(tmp_path / "hub"))
+        sock.setblocking(False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(DEADLINE):
+            await hub.close()
+            with suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(sock, 1) == b""
 
 
 async def test_requests_that_make_no_sense_are_answered(tmp_path: Path) -> None:

@@ -72,8 +72,9 @@ def test_what_cannot_be_locked_leaves_nothing_open(tmp_path: Path, monkeypatch: 
 
 
 def test_where_the_system_has_no_such_locks_all_the_rest_works() -> None:
+    # Of the standard library nothing is to be asked that is not there on this system.
     program = """
-import asyncio, pathlib, sys
+import asyncio, pathlib, sys, urllib.request
 sys.platform = "win32"
 sys.modules.update(dict.fromkeys(("fcntl", "termios", "pwd", "grp", "resource", "tty", "pty")))
 import elio

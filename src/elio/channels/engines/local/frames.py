@@ -94,7 +94,7 @@ class FrameProtocol(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._flush)
         self._out.append(data)
 
-    def abort(self, why: str) -> None:
+    def abort(self, why: str = "it could not be made") -> None:
         """Cut the connection."""
         self._why = self._why or why
         if self._transport is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ....errors import ChannelError, ConfigurationError
+from ....net.transports.acceptor import Acceptor
 from ...backend import GapReason, History, Lease, Position, Record
 from ...names import is_pattern, matches
 from ..memory import MemoryBackend
@@ -26,6 +28,8 @@ __all__ = ["LocalHub"]
 
 _MAX_WAITING: Final = 64 * 1024 * 1024
 """Bytes that wait for a process which does not read. Over that it is cut off, and finds in history what it missed."""
+
+_BACKLOG: Final = 100
 
 _Head = dict[str, Any]
 _Answer = tuple[dict[str, object], bytes]
@@ -49,7 +53,9 @@ class LocalHub:
         self.backend = MemoryBackend(history=history, ttl=ttl)
         self.listened: Counter[str] = Counter()
         self._peers: set[_Peer] = set()
-        self._server: asyncio.Server | None = None
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+        self._acceptor: Acceptor | None = None
         self._lock = PathLock(self._path)
 
     async def start(self) -> None:
@@ -76,9 +82,7 @@ class LocalHub:
             await self.backend.start(self)
             with suppress(FileNotFoundError):
                 self._path.unlink()
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_unix_server(lambda: _Peer(self), self._path)
-            self._path.chmod(0o600)
+            self._listen()
             return True
         except OSError as error:
             await self.close()
@@ -87,14 +91,27 @@ class LocalHub:
             await self.close()
             raise
 
+    def _listen(self) -> None:
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.bind(str(self._path))
+            self._path.chmod(0o600)
+            loop = asyncio.get_running_loop()
+            self._acceptor = Acceptor(loop, sock, lambda: self, wrap=_Peer, backlog=_BACKLOG)
+        except BaseException:
+            sock.close()
+            self._path.unlink(missing_ok=True)
+            raise
+
     async def close(self) -> None:
         """Cut all connections, and forget everything."""
-        if self._server is not None:
-            self._server.close()
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
+            await acceptor.opened()  # who is just arriving is cut off, too
             for peer in list(self._peers):
                 peer.abort("the hub ends")
-            await self._server.wait_closed()
-            self._server = None
+            await self._is_empty.wait()
             with suppress(FileNotFoundError):
                 self._path.unlink()
         self._lock.release()
@@ -129,10 +146,13 @@ class LocalHub:
     def arrived(self, peer: _Peer) -> None:
         """A process has connected."""
         self._peers.add(peer)
+        self._is_empty.clear()
 
     def left(self, peer: _Peer) -> None:
         """A process has gone, and listens no more."""
         self._peers.discard(peer)
+        if not self._peers:
+            self._is_empty.set()
 
 
 class _Peer(FrameProtocol):
