@@ -20,6 +20,8 @@ from ....errors import EngineLost
 
 __all__ = ["Message", "NatsConnection"]
 
+# The constructor of a named tuple is a Python function around this.
+_made: Final = tuple.__new__
 _ANSWERS: Final = "0"
 """ID of the subscription for answers."""
 
@@ -126,18 +128,20 @@ class NatsConnection(asyncio.Protocol):
         """
         words = data[start:end].split(b" ")
         verb = words[0].upper()
-        if verb not in (b"MSG", b"HMSG"):
+        if verb == b"MSG":
+            has_reply, middle = len(words) == 5, end + 2
+        elif verb == b"HMSG":
+            has_reply, middle = len(words) == 6, end + 2 + int(words[-2])
+        else:
             self._control(verb, data[start + len(verb) : end].strip())
             return end + 2
-        size = int(words[-1])
-        after = end + 2 + size
+        after = end + 2 + int(words[-1])
         if len(data) < after + 2:
             return -1
         taker = self._takers.get(words[2])
         if taker is not None:
-            middle = end + 2 + (int(words[-2]) if verb == b"HMSG" else 0)
-            reply = words[3] if len(words) == (6 if verb == b"HMSG" else 5) else b""
-            taker(Message(words[1], reply, data[end + 2 : middle], data[middle:after]))
+            reply = words[3] if has_reply else b""
+            taker(_made(Message, (words[1], reply, data[end + 2 : middle], data[middle:after])))
         return after + 2
 
     def _control(self, verb: bytes, rest: bytes) -> None:

@@ -31,6 +31,8 @@ from .url import RedisURL
 
 __all__ = ["RedisBackend"]
 
+# The constructor of a named tuple is a Python function around this.
+_made: Final = tuple.__new__
 _PAUSE: Final = 0.05
 """Seconds before the next try where ``publish`` waits."""
 _MIN_KEEP: Final = 86400
@@ -139,7 +141,7 @@ class RedisBackend(RemoteBackend):
     def arrived(self, channel: str, news: bytes) -> None:
         """A record came by pub/sub."""
         epoch, offset, payload = news.split(b":", 2)
-        self._following.arrived(Record(channel, epoch.decode(), int(offset), payload))
+        self._following.arrived(_made(Record, (channel, epoch.decode(), int(offset), payload)))
 
     @property
     def subscriptions(self) -> Iterable[str]:
@@ -254,7 +256,7 @@ class RedisBackend(RemoteBackend):
 
 def _position(place: bytes) -> Position:
     epoch, _, offset = place.decode().partition(":")
-    return Position(epoch, int(offset))
+    return _made(Position, (epoch, int(offset)))
 
 
 def _lease_id(lease: Lease) -> str:
