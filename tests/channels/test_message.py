@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict, replace
 
 import pytest
 
@@ -18,6 +19,23 @@ def test_items_are_values(item: object) -> None:
     assert pickle.loads(pickle.dumps(item)) == item
     with pytest.raises(FrozenInstanceError):
         item.id = "x"  # type: ignore[attr-defined]
+    with pytest.raises(FrozenInstanceError):
+        del item.id  # type: ignore[attr-defined]
+    assert copy.copy(item) == item
+
+
+def test_a_message_is_a_frozen_dataclass_in_all_but_the_making() -> None:
+    message = Message("a", "x", key="k", offset=7)
+    assert type(message) is Message
+    assert not hasattr(message, "__dict__")
+    assert repr(message) == ("Message(channel='a', data='x', type='', key='k', id='', epoch='', offset=7, time=0.0)")
+    assert replace(message, data="y") == Message("a", "y", key="k", offset=7)
+    assert asdict(message)["key"] == "k"
+    assert hash(message) == hash(replace(message))
+    assert message != Message("a", "x", key="k", offset=8)
+    match message:
+        case Message(channel, data):
+            assert (channel, data) == ("a", "x")
 
 
 def test_what_an_item_does_not_say() -> None:

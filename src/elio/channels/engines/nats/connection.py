@@ -22,6 +22,8 @@ __all__ = ["Message", "NatsConnection"]
 
 # The constructor of a named tuple is a Python function around this.
 _made: Final = tuple.__new__
+_ENOUGH: Final = 16 * 1024
+"""Bytes that are sent before the turn of the loop has ended: the server works while this process does."""
 _ANSWERS: Final = "0"
 """ID of the subscription for answers."""
 
@@ -72,6 +74,7 @@ class NatsConnection(asyncio.Protocol):
         self._why = ""
         self._in = b""
         self._out: list[bytes] = []
+        self._out_size = 0
         self._room: asyncio.Future[None] | None = None
         self._pings: deque[tuple[float, asyncio.Future[None]]] = deque()
         self._numbers = count(1)
@@ -193,14 +196,18 @@ class NatsConnection(asyncio.Protocol):
         return self._room
 
     def send(self, data: bytes) -> None:
-        """Send at the end of this turn of the loop."""
+        """Send at the end of this turn of the loop, or when there is enough for the server to begin with."""
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(data)
+        self._out_size += len(data)
+        if self._out_size >= _ENOUGH:
+            self._flush()
 
     def _flush(self) -> None:
         out, self._out = self._out, []
-        if self._transport is not None and not self._why:
+        self._out_size = 0
+        if out and self._transport is not None and not self._why:
             self._transport.write(b"".join(out))
 
     def publish(self, subject: str, payload: bytes, reply: bytes = b"", headers: bytes = b"") -> None:
