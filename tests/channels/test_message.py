@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import FrozenInstanceError, asdict, replace
+from dataclasses import FrozenInstanceError, asdict, fields, replace
 
 import pytest
 
 from elio.channels.backend import GapReason
-from elio.channels.message import Gap, Message, Snapshot
+from elio.channels.message import Draft, Gap, Message, Snapshot
 
 ITEMS = [Message("a", "x"), Gap("a", GapReason.EPOCH), Snapshot({"x": 1})]
 
@@ -24,9 +24,14 @@ def test_items_are_values(item: object) -> None:
     assert copy.copy(item) == item
 
 
-def test_a_message_is_a_frozen_dataclass_in_all_but_the_making() -> None:
-    message = Message("a", "x", key="k", offset=7)
+def test_a_draft_becomes_a_message_like_any_other() -> None:
+    message = Draft("a", "x", "", "k", "", "", 7, 0.0).freeze()
+    assert [field.name for field in fields(Draft)] == [field.name for field in fields(Message)]
     assert type(message) is Message
+    assert message == Message("a", "x", key="k", offset=7)
+    with pytest.raises(FrozenInstanceError):
+        message.id = "x"  # type: ignore[misc]
+    assert pickle.loads(pickle.dumps(message)) == message
     assert not hasattr(message, "__dict__")
     assert repr(message) == ("Message(channel='a', data='x', type='', key='k', id='', epoch='', offset=7, time=0.0)")
     assert replace(message, data="y") == Message("a", "y", key="k", offset=7)

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 from .backend import GapReason
 
-__all__ = ["Gap", "Item", "Message", "Snapshot"]
-
-
-_set_attribute: Final = object.__setattr__
-
-
-class _Draft:
-    """A message while it is made. It has the fields of one, and they can be set: the way of frozen dataclasses, a call
-    for each field, would be a tenth of what the delivery of a message costs.
-    """
-
-    __slots__ = ("channel", "data", "epoch", "id", "key", "offset", "time", "type")
-
-    channel: str
-    data: str | bytes
-    type: str
-    key: str | None
-    id: str
-    epoch: str
-    offset: int
-    time: float
+__all__ = ["Draft", "Gap", "Item", "Message", "Snapshot"]
 
 
 @final
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a channel.
 
@@ -55,28 +35,26 @@ class Message:
     offset: int = 0
     time: float = 0.0
 
-    def __init__(
-        self,
-        channel: str,
-        data: str | bytes,
-        type: str = "",
-        key: str | None = None,
-        id: str = "",
-        epoch: str = "",
-        offset: int = 0,
-        time: float = 0.0,
-    ) -> None:
-        _set_attribute(self, "__class__", _Draft)
-        draft: _Draft = self  # type: ignore[assignment]
-        draft.channel = channel
-        draft.data = data
-        draft.type = type
-        draft.key = key
-        draft.id = id
-        draft.epoch = epoch
-        draft.offset = offset
-        draft.time = time
-        draft.__class__ = Message  # type: ignore[assignment]
+
+@dataclass(slots=True)
+class Draft:
+    """A message in the making, for who makes many: a frozen dataclass sets each field by a call, which would be a tenth
+    of what the delivery of a message costs. Its fields are those of :class:`Message`.
+    """
+
+    channel: str
+    data: str | bytes
+    type: str
+    key: str | None
+    id: str
+    epoch: str
+    offset: int
+    time: float
+
+    def freeze(self) -> Message:
+        """It is the message from now on."""
+        self.__class__ = Message  # type: ignore[assignment]
+        return self  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
