@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, final
 
 from .backend import GapReason
 
-__all__ = ["Draft", "Gap", "Item", "Message", "Snapshot"]
+__all__ = ["Gap", "Item", "Message", "Snapshot"]
 
 
 @final
