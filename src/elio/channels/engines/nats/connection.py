@@ -223,9 +223,9 @@ class NatsConnection(asyncio.Protocol):
             headers = b"NATS/1.0\r\n" + headers + b"\r\n"
             size = len(headers)
             head = b"HPUB %b %b %d %d\r\n" % (subject.encode(), reply, size, size + len(payload))
+            self.send(head + headers + payload + b"\r\n")
         else:
-            head = b"PUB %b %b %d\r\n" % (subject.encode(), reply, len(payload))
-        self.send(head + headers + payload + b"\r\n")
+            self.send(b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply, len(payload), payload))
 
     async def request(self, subject: str, payload: bytes, headers: bytes = b"") -> Message:
         """Publish, and wait for the answer.
