@@ -15,6 +15,13 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5
 positions = st.builds(Position, st.sampled_from(["e", "f-1", "A_b"]), st.integers(0, 10**18))
 
 
+def test_one_channel() -> None:
+    places = {"news": Position("e", 1)}
+    assert cursor_of(places.items()) == "news!1!e"
+    assert cursor_of(places.items(), is_whole=False) == "~~news!1!e"
+    assert cursor_of(()) == ""
+
+
 def test_an_epoch_stands_once() -> None:
     places = {"news": Position("e", 1), "räume.*": Position("e", 0), "a~b!c": Position("f", 12)}
     text = cursor_of(places.items())

@@ -10,7 +10,7 @@ A cursor comes back from a client, so it may be anything: what cannot be read is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -42,13 +42,16 @@ class Cursor:
     is_whole: bool = True
 
 
-def cursor_of(positions: Iterable[tuple[str, Position]], *, is_whole: bool = True) -> str:
+def cursor_of(positions: Collection[tuple[str, Position]], *, is_whole: bool = True) -> str:
     """Write a cursor.
 
     Args:
         positions: what matters most comes first: where there is no room for all, the last ones are left out.
         is_whole: whether these are all channels.
     """
+    if is_whole and len(positions) == 1:  # as it is nearly always
+        ((name, (epoch, offset)),) = positions
+        return f"{_quote(name)}!{offset}!{epoch}"
     entries = []
     room = MAX_CURSOR_SIZE - len(_MARK)
     before = ""

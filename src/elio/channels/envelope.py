@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import binascii
 import json
-import math
+from collections.abc import Callable
+from json.encoder import encode_basestring_ascii as _quoted
+from math import isfinite
 from typing import Any, Final, NamedTuple
 
 __all__ = ["Envelope", "open_envelope", "seal"]
 
 # Each message is written and read here, and what json.dumps and json.loads do around that costs more than that does.
-_quoted: Final = json.JSONEncoder().encode
-_read: Final = json.JSONDecoder().raw_decode
+_scan: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+# The constructor of a named tuple is a Python function around this.
+_made: Final = tuple.__new__
 
 
 class Envelope(NamedTuple):
@@ -59,7 +62,7 @@ def seal(data: str | bytes | bytearray | memoryview, *, type: str, key: str | No
 def open_envelope(payload: bytes) -> Envelope:
     """Read a payload. Nothing is an error."""
     try:
-        return _envelope(_fields(payload)) or _bare(payload)
+        return _envelope(_fields(payload))
     except (ValueError, OverflowError, RecursionError):  # no JSON, no UTF-8, no base64, no time
         return _bare(payload)
 
@@ -68,27 +71,32 @@ def _fields(payload: bytes) -> Any:
     """What ``json.loads`` says: by itself it is for what has another encoding, or spaces around it."""
     try:
         text = payload.decode()
-        fields, end = _read(text)
-    except ValueError:
+        fields, end = _scan(text, 0)
+    except (ValueError, StopIteration):
         return json.loads(payload)
     return fields if end == len(text) else json.loads(payload)
 
 
-def _envelope(fields: Any) -> Envelope | None:
+def _envelope(fields: Any) -> Envelope:
     if not isinstance(fields, dict):
-        return None
+        raise ValueError("no JSON object")
     data = fields.get("d")
-    if data is None and isinstance(fields.get("b"), str):
-        data = binascii.a2b_base64(fields["b"], strict_mode=True)
-    if not isinstance(data, (str, bytes)):
-        return None
-    type, key, time = fields.get("t"), fields.get("k"), fields.get("ts")
-    return Envelope(
-        data,
-        type if isinstance(type, str) else "",
-        key if isinstance(key, str) else None,
-        float(time) if isinstance(time, (int, float)) and math.isfinite(time) else 0.0,
-    )
+    if not isinstance(data, str):
+        data = _bytes(data, fields.get("b"))
+    type, key, time = fields.get("t", ""), fields.get("k"), fields.get("ts", 0.0)
+    if not isinstance(time, float) or not isfinite(time):
+        time = float(time) if isinstance(time, int) else 0.0
+    if not isinstance(type, str):
+        type = ""
+    if not isinstance(key, str):
+        key = None
+    return _made(Envelope, (data, type, key, time))
+
+
+def _bytes(data: object, encoded: object) -> bytes:
+    if data is not None or not isinstance(encoded, str):
+        raise ValueError("neither text nor bytes")
+    return binascii.a2b_base64(encoded, strict_mode=True)
 
 
 def _bare(payload: bytes) -> Envelope:

@@ -128,8 +128,9 @@ class Subscription(Generic[_Item]):
             ChannelError: the engine does not answer; it can be tried again.
             ConcurrencyError: another task is receiving from this subscription.
         """
-        if self._is_taken:
-            raise ConcurrencyError("another task is receiving from this subscription already")
+        item = self._at_hand()
+        if item is not None:
+            return item
         self._is_taken = True
         try:
             return cast(_Item, await self._receive())
@@ -140,10 +141,24 @@ class Subscription(Generic[_Item]):
         return self
 
     async def __anext__(self) -> _Item:
+        item = self._at_hand()
+        if item is not None:
+            return item
         try:
             return await self.receive()
         except SubscriptionClosed:
             raise StopAsyncIteration from None
+
+    def _at_hand(self) -> _Item | None:
+        """The next item, if nothing has to be waited for."""
+        if self._is_taken:
+            raise ConcurrencyError("another task is receiving from this subscription already")
+        subscriber = self._subscriber
+        if subscriber is None or self._is_closed or self._needs_snapshot:
+            return None
+        item = subscriber.take_nowait()
+        self._needs_snapshot = self._snapshot is not None and isinstance(item, Gap)
+        return cast("_Item | None", item)
 
     async def _receive(self) -> Item:
         subscriber = await self._open()

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from ..backend import GapReason, Position
 from ..cursor import cursor_of
-from ..message import Gap, Message
+from ..message import Draft, Gap, Message
 from ..names import is_pattern
 from .trail import Entry
 
@@ -255,4 +255,4 @@ class Feed:
 def message_of(entry: Entry, id: str) -> Message:
     """A record as a message with its cursor."""
     (epoch, offset), (data, type, key, time) = entry.position, entry.envelope
-    return Message(entry.channel, data, type, key, id, epoch, offset, time)
+    return Draft(entry.channel, data, type, key, id, epoch, offset, time).freeze()

@@ -79,6 +79,21 @@ async def test_requests_of_one_turn_are_one_write_and_answers_find_their_way() -
     assert one.cancelled() or not one.done()
 
 
+async def test_what_is_enough_does_not_wait_for_the_end_of_the_turn() -> None:
+    connection, pipe, _ = connected()
+    connection.publish("a", b"x" * 16_000)
+    assert not pipe.written
+    connection.publish("b", b"y" * 1000)
+    assert pipe.written.startswith(b"PUB a  16000\r\n")
+    assert b"PUB b " in pipe.written
+    connection.publish("c", b"z")
+    written = len(pipe.written)
+    await asyncio.sleep(0)
+    assert pipe.written[written:] == b"PUB c  1\r\nz\r\n"
+    await asyncio.sleep(0)
+    assert len(pipe.written) == written + len(b"PUB c  1\r\nz\r\n")
+
+
 async def test_pings_are_answered_and_pongs_awaited() -> None:
     connection, pipe, _ = connected()
     ping = asyncio.create_task(connection.ping())

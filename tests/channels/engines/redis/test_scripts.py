@@ -29,8 +29,9 @@ class Bucket:
         return await self.connection.execute("EVAL", script.text, 1, "t:{0}:e", *common, *arguments)
 
     async def publish(self, payload: str, *, nonce: str = "", again: str = "0", key: str = "") -> bytes:
-        found: bytes = await self.run(scripts.PUBLISH, "c", payload, nonce, again, key, 60)
-        return found
+        places = await self.run(scripts.PUBLISH, 60, "c", payload, nonce, again, key)
+        assert len(places) == 1
+        return bytes(places[0])
 
     async def ask(self, *command: Any) -> Any:
         return await self.connection.execute(*command)
@@ -63,6 +64,21 @@ async def test_who_tries_again_publishes_once(bucket: Bucket) -> None:
     assert await bucket.publish("x", nonce="n1", again="1") == first
     assert await bucket.publish("y", nonce="n2", again="1") == second
     assert offset(await bucket.publish("z", nonce="n3", again="1")) == 3
+
+
+async def test_many_messages_in_one_script(bucket: Bucket) -> None:
+    await bucket.publish("a", nonce="n1")
+    messages = [
+        ("c", "b", "n2", "0", ""),
+        ("d", "x", "n3", "0", "k"),
+        ("c", "a", "n1", "1", ""),
+        ("d", "y", "n4", "0", "k"),
+    ]
+    places = await bucket.run(scripts.PUBLISH, 60, *(word for message in messages for word in message))
+    assert [offset(place) for place in places] == [2, 1, 1, 1]
+    assert (await bucket.run(scripts.HISTORY, "c", "", "", 10))[3] == [b"1", b"a", b"2", b"b"]
+    assert 0 < await bucket.ask("TTL", "t:{0}:h:c") <= 60
+    assert 0 < await bucket.ask("TTL", "t:{0}:h:d") <= 60
 
 
 async def test_another_life_is_another_epoch_and_offsets_go_on(bucket: Bucket) -> None:
@@ -105,7 +121,7 @@ async def test_births_are_read_on_from_the_last(bucket: Bucket) -> None:
     _, _, last, *pairs = await bucket.run(scripts.MATCHING, 0, 10)
     assert (last, pairs) == (b"0", [])
     for name in "ab":
-        await bucket.run(scripts.PUBLISH, name, "x", "", "0", "", 60)
+        await bucket.run(scripts.PUBLISH, 60, name, "x", "", "0", "")
     _, _, last, *pairs = await bucket.run(scripts.MATCHING, 0, 1)
     assert (last, pairs) == (b"1", [b"a", b"1"])
     _, _, last, *pairs = await bucket.run(scripts.MATCHING, last, 10)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from secrets import token_hex
+from typing import Final
 
 from ....errors import EngineError, EngineLost, PublishError
 from ...backend import History, Lease, Position, Record
@@ -28,6 +29,9 @@ from .witness import Witness
 __all__ = ["NatsBackend"]
 
 logger = logging.getLogger("elio.channels")
+
+# The constructor of a named tuple is a Python function around this.
+_made: Final = tuple.__new__
 
 
 class NatsBackend(RemoteBackend):
@@ -162,8 +166,10 @@ class NatsBackend(RemoteBackend):
         if key is None and self._waits:
             key = f"\0{self._name}:{next(self._numbers)}"
         while True:
+            link = self._links if self._is_certain.is_set() else -1
             try:
-                return await self._publish(channel, payload, key, is_new=idempotency_key is None)
+                offset = await self._stream.publish(channel, payload, key)
+                break
             except EngineLost as error:
                 if not self._waits:
                     raise PublishError(str(error), channel=channel, is_unknown=error.is_unknown) from error
@@ -171,13 +177,10 @@ class NatsBackend(RemoteBackend):
                 await asyncio.sleep(0.1)
             except EngineError as error:
                 raise PublishError(str(error), channel=channel) from error
-
-    async def _publish(self, channel: str, payload: bytes, key: str | None, *, is_new: bool) -> Position:
-        link = self._links if self._is_certain.is_set() else -1
-        offset = await self._stream.publish(channel, payload, key)
-        if is_new and link == self._links:  # of an older one with the same key the stream has another payload
-            self._witness.saw(Record(channel, self._epoch, offset, payload))
-        return Position(self._epoch, offset)
+        # Of an older one with the same key the stream has another payload.
+        if idempotency_key is None and link == self._links:
+            self._witness.saw(_made(Record, (channel, self._epoch, offset, payload)))
+        return _made(Position, (self._epoch, offset))
 
     # -- listening -----------------------------------------------------------------------------------------------------
 

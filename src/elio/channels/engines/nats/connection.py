@@ -20,6 +20,10 @@ from ....errors import EngineLost
 
 __all__ = ["Message", "NatsConnection"]
 
+# The constructor of a named tuple is a Python function around this.
+_made: Final = tuple.__new__
+_ENOUGH: Final = 16 * 1024
+"""Bytes that are sent before the turn of the loop has ended: the server works while this process does."""
 _ANSWERS: Final = "0"
 """ID of the subscription for answers."""
 
@@ -70,6 +74,7 @@ class NatsConnection(asyncio.Protocol):
         self._why = ""
         self._in = b""
         self._out: list[bytes] = []
+        self._out_size = 0
         self._room: asyncio.Future[None] | None = None
         self._pings: deque[tuple[float, asyncio.Future[None]]] = deque()
         self._numbers = count(1)
@@ -126,18 +131,20 @@ class NatsConnection(asyncio.Protocol):
         """
         words = data[start:end].split(b" ")
         verb = words[0].upper()
-        if verb not in (b"MSG", b"HMSG"):
+        if verb == b"MSG":
+            has_reply, middle = len(words) == 5, end + 2
+        elif verb == b"HMSG":
+            has_reply, middle = len(words) == 6, end + 2 + int(words[-2])
+        else:
             self._control(verb, data[start + len(verb) : end].strip())
             return end + 2
-        size = int(words[-1])
-        after = end + 2 + size
+        after = end + 2 + int(words[-1])
         if len(data) < after + 2:
             return -1
         taker = self._takers.get(words[2])
         if taker is not None:
-            middle = end + 2 + (int(words[-2]) if verb == b"HMSG" else 0)
-            reply = words[3] if len(words) == (6 if verb == b"HMSG" else 5) else b""
-            taker(Message(words[1], reply, data[end + 2 : middle], data[middle:after]))
+            reply = words[3] if has_reply else b""
+            taker(_made(Message, (words[1], reply, data[end + 2 : middle], data[middle:after])))
         return after + 2
 
     def _control(self, verb: bytes, rest: bytes) -> None:
@@ -189,14 +196,18 @@ class NatsConnection(asyncio.Protocol):
         return self._room
 
     def send(self, data: bytes) -> None:
-        """Send at the end of this turn of the loop."""
+        """Send at the end of this turn of the loop, or when there is enough for the server to begin with."""
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(data)
+        self._out_size += len(data)
+        if self._out_size >= _ENOUGH:
+            self._flush()
 
     def _flush(self) -> None:
         out, self._out = self._out, []
-        if self._transport is not None and not self._why:
+        self._out_size = 0
+        if out and self._transport is not None and not self._why:
             self._transport.write(b"".join(out))
 
     def publish(self, subject: str, payload: bytes, reply: bytes = b"", headers: bytes = b"") -> None:
@@ -212,9 +223,9 @@ class NatsConnection(asyncio.Protocol):
             headers = b"NATS/1.0\r\n" + headers + b"\r\n"
             size = len(headers)
             head = b"HPUB %b %b %d %d\r\n" % (subject.encode(), reply, size, size + len(payload))
+            self.send(head + headers + payload + b"\r\n")
         else:
-            head = b"PUB %b %b %d\r\n" % (subject.encode(), reply, len(payload))
-        self.send(head + headers + payload + b"\r\n")
+            self.send(b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply, len(payload), payload))
 
     async def request(self, subject: str, payload: bytes, headers: bytes = b"") -> Message:
         """Publish, and wait for the answer.

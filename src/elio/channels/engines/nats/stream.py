@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_hex
@@ -28,6 +29,8 @@ from .wire import Wire
 
 __all__ = ["State", "Stream"]
 
+# The constructor of a named tuple is a Python function around this.
+_made: Final = tuple.__new__
 _NANOSECONDS: Final = 1_000_000_000
 _IN_USE: Final = 10058
 _NO_MESSAGE: Final = 10037
@@ -134,22 +137,22 @@ class Stream:
     def record(self, message: Message, epoch: str) -> tuple[Record, int]:
         """A record from news, and the sequence of the one before it."""
         channel = message.subject[len(self._republished) :].decode()
-        record = Record(channel, epoch, int(message.header(b"Nats-Sequence")), message.data)
+        record = _made(Record, (channel, epoch, int(message.header(b"Nats-Sequence")), message.data))
         return record, int(message.header(b"Nats-Last-Sequence"))
 
     # -- publishing ----------------------------------------------------------------------------------------------------
 
-    async def publish(self, channel: str, payload: bytes, key: str | None) -> int:
+    def publish(self, channel: str, payload: bytes, key: str | None) -> Coroutine[Any, Any, int]:
         """Append a message. With the same key as an earlier one of the channel it is not appended.
 
         Returns:
-            Its sequence.
+            Its sequence, to be awaited.
         """
         headers = b""
         if key is not None:
             name = sha256(f"{channel}\0{key}".encode()).hexdigest()
             headers = b"Nats-Msg-Id: %b\r\n" % name.encode()
-        return await self._wire.publish(self._stored + channel, payload, headers)
+        return self._wire.publish(self._stored + channel, payload, headers)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from typing import Any, Final
@@ -18,6 +18,8 @@ from .connection import Message, NatsConnection
 __all__ = ["WRONG_SEQUENCE", "Server", "Wire", "parse_servers"]
 
 _PORT: Final = 4222
+# Of json.loads this is what an answer needs: one comes for each message that is published.
+_read: Final = json.JSONDecoder().raw_decode
 WRONG_SEQUENCE: Final = 10071
 """The code of the error that somebody else wrote to the subject meanwhile."""
 
@@ -166,13 +168,22 @@ class Wire:
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    async def request(self, subject: str, payload: bytes = b"", headers: bytes = b"") -> Message:
-        """Send a request, and wait for its answer.
+    def request(self, subject: str, payload: bytes = b"", headers: bytes = b"") -> Coroutine[Any, Any, Message]:
+        """Send a request.
+
+        Returns:
+            Its answer, to be awaited.
 
         Raises:
             EngineLost: there is no connection, or no answer in time.
         """
-        connection = self._line.connection or await self._line.ready(0.0)
+        connection = self._line.connection
+        if connection is None or connection.room is not None:
+            return self._request_later(subject, payload, headers)
+        return connection.request(subject, payload, headers)
+
+    async def _request_later(self, subject: str, payload: bytes, headers: bytes) -> Message:
+        connection = await self._line.ready(0.0)
         if connection.room is not None:
             await asyncio.shield(connection.room)
         return await connection.request(subject, payload, headers)
@@ -272,7 +283,7 @@ def _checked(answer: Message) -> dict[str, Any]:
     if answer.status:
         raise EngineLost("JetStream does not answer")
     try:
-        said: dict[str, Any] = json.loads(answer.data)
+        said: dict[str, Any] = _read(answer.data.decode())[0]
     except ValueError:
         raise EngineError(f"not an answer of JetStream: {answer.data[:100]!r}") from None
     error = said.get("error")

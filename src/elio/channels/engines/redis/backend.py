@@ -24,12 +24,15 @@ from ...names import matches
 from ..line import answer_within
 from ..remote import RemoteBackend
 from .link import RedisLink
+from .publisher import Publisher
 from .resp import Argument
-from .scripts import HISTORY, HOLD, MATCHING, MEMBERS, POSITIONS, PUBLISH, RELEASE, SWEEP, Script
+from .scripts import HISTORY, HOLD, MATCHING, MEMBERS, POSITIONS, RELEASE, SWEEP, Script
 from .url import RedisURL
 
 __all__ = ["RedisBackend"]
 
+# The constructor of a named tuple is a Python function around this.
+_made: Final = tuple.__new__
 _PAUSE: Final = 0.05
 """Seconds before the next try where ``publish`` waits."""
 _MIN_KEEP: Final = 86400
@@ -83,7 +86,7 @@ class RedisBackend(RemoteBackend):
             tls=tls,
             owner=self,
         )
-        self._remember = ceil(ttl)
+        self._publisher = Publisher(self._link, remember=ceil(ttl), waits=self._waits)
         self._name = token_hex(4)
         self._numbers = count(1)
         self._births: dict[tuple[str, int], bytes] = {}
@@ -96,29 +99,27 @@ class RedisBackend(RemoteBackend):
         await self._link.start(self._timeout)
 
     async def _disconnect(self) -> None:
+        await self._publisher.close()
         await self._link.close()
 
     # -- publishing ----------------------------------------------------------------------------------------------------
 
     async def publish(self, channel: str, payload: bytes, *, idempotency_key: str | None = None) -> Position:
         """Append a record. What was interrupted is tried again only where it waits, and is not published twice then."""
-        bucket = self._link.bucket(channel)
-        arguments = (channel, payload, f"{self._name}:{next(self._numbers)}")
-        again = "0"
+        nonce = f"{self._name}:{next(self._numbers)}"
+        is_again = False
         while True:
             try:
-                place = await self._link.run(
-                    PUBLISH, bucket, (*arguments, again, idempotency_key or "", self._remember), waits=self._waits
+                return _position(
+                    await self._publisher.publish(channel, payload, nonce, idempotency_key or "", is_again=is_again)
                 )
-                break
             except EngineLost as error:
-                again = "1" if error.is_unknown else again
+                is_again = is_again or error.is_unknown
                 if not self._waits:
                     raise PublishError(str(error), channel=channel, is_unknown=error.is_unknown) from error
                 await asyncio.sleep(_PAUSE)
             except EngineError as error:
                 raise PublishError(str(error), channel=channel) from error
-        return _position(place)
 
     # -- listening -----------------------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class RedisBackend(RemoteBackend):
     def arrived(self, channel: str, news: bytes) -> None:
         """A record came by pub/sub."""
         epoch, offset, payload = news.split(b":", 2)
-        self._following.arrived(Record(channel, epoch.decode(), int(offset), payload))
+        self._following.arrived(_made(Record, (channel, epoch.decode(), int(offset), payload)))
 
     @property
     def subscriptions(self) -> Iterable[str]:
@@ -254,8 +255,8 @@ class RedisBackend(RemoteBackend):
 
 
 def _position(place: bytes) -> Position:
-    epoch, _, offset = place.partition(b":")
-    return Position(epoch.decode(), int(offset))
+    epoch, _, offset = place.decode().partition(":")
+    return _made(Position, (epoch, int(offset)))
 
 
 def _lease_id(lease: Lease) -> str:

@@ -16,7 +16,7 @@ from ....errors import ChannelError, EngineError, EngineLost
 from ...names import is_pattern
 from .cluster import BUCKETS, bucket_of, masters_of_buckets
 from .node import Node, master_by_sentinels
-from .resp import Argument
+from .resp import Argument, RespConnection
 from .scripts import Script
 from .url import Address, Kind, RedisURL
 
@@ -138,6 +138,22 @@ class RedisLink:
             found.setdefault(self.bucket(channel), []).append(channel)
         return found
 
+    async def ready(self, bucket: int, *, waits: bool) -> RespConnection:
+        """The connection for commands on a bucket, when it takes more.
+
+        Args:
+            bucket: which.
+            waits: whether to wait for a connection if there is none.
+
+        Raises:
+            EngineLost: there is none.
+        """
+        node = self._by_bucket[bucket]
+        connection = node.command_line.connection
+        if connection is None or not connection.has_room:
+            connection = await node.commands_ready(None if waits else 0.0)
+        return connection
+
     async def run(self, script: Script, bucket: int, arguments: Sequence[Argument], *, waits: bool) -> Any:
         """Run a script.
 
@@ -152,10 +168,8 @@ class RedisLink:
             EngineError: the server refuses.
         """
         for _ in range(_TRIES):
+            connection = await self.ready(bucket, waits=waits)
             node = self._by_bucket[bucket]
-            connection = node.command_line.connection
-            if connection is None or not connection.has_room:
-                connection = await node.commands_ready(None if waits else 0.0)
             key = f"{self._keys[bucket]}e"
             try:
                 return await connection.execute("EVALSHA", script.digest, 1, key, node.life, *self._words, *arguments)

@@ -36,13 +36,17 @@ local life, proposed, history, ttl, keep, verb, all = unpack(ARGV, 1, 7)
 local call = redis.call
 local function text(number) return string.format('%.0f', number) end
 local function seconds() return tonumber(call('TIME')[1]) end
+local known_epoch, known_floor
 local function engine()
+    if known_epoch then return known_epoch, known_floor end
     local at = call('HMGET', KEYS[1], 'e', 'l', 'f')
-    if at[2] == life then return at[1], tonumber(at[3] or 0) end
-    local time = call('TIME')
-    local epoch = proposed .. time[1] .. time[2]
-    call('HSET', KEYS[1], 'e', epoch, 'l', life)
-    return epoch, tonumber(at[3] or 0)
+    known_epoch, known_floor = at[1], tonumber(at[3] or 0)
+    if at[2] ~= life then
+        local time = call('TIME')
+        known_epoch = proposed .. time[1] .. time[2]
+        call('HSET', KEYS[1], 'e', known_epoch, 'l', life)
+    end
+    return known_epoch, known_floor
 end
 local function bear(channel, floor)
     call('DEL', B .. ':h:' .. channel)
@@ -50,6 +54,7 @@ local function bear(channel, floor)
     call('ZADD', B .. ':i', call('HINCRBY', KEYS[1], 'n', 1), channel)
     call('ZADD', B .. ':d', seconds() + keep, channel)
 end
+local kept = {}
 local function append(channel, payload, nonce)
     local epoch, floor = engine()
     local meta, stream = B .. ':o:' .. channel, B .. ':h:' .. channel
@@ -61,7 +66,8 @@ local function append(channel, payload, nonce)
     local id = text(offset)
     local place = epoch .. ':' .. id
     call('XADD', stream, 'MAXLEN', '~', history, id .. '-0', 'd', payload, 'n', nonce)
-    call('EXPIRE', stream, ttl)
+    if not kept[stream] then call('EXPIRE', stream, ttl) end
+    kept[stream] = true
     local news = place .. ':' .. payload
     call(verb, B .. ':c:' .. channel, news)
     if all == '1' then call(verb, B .. ':a', channel .. ' ' .. news) end
@@ -111,24 +117,29 @@ class Script:
 PUBLISH: Final = Script(
     _COMMON
     + """
--- payload, nonce, "1" if it may have been published already, idempotency key or "", seconds to remember it
-local channel, payload, nonce, again, word, remember = unpack(ARGV, 8)
-local key = B .. ':k:' .. channel .. ':' .. word
-if word ~= '' then
-    local place = call('GET', key)
-    if place then return place end
-end
-if again == '1' then
-    for _, entry in ipairs(call('XREVRANGE', B .. ':h:' .. channel, '+', '-')) do
-        if entry[2][4] == nonce then return (engine()) .. ':' .. string.sub(entry[1], 1, -3) end
+-- seconds to remember keys, then for each message: channel, payload, nonce, "1" if it may have been published already,
+-- idempotency key or ""
+local function publish(channel, payload, nonce, again, word)
+    local key = B .. ':k:' .. channel .. ':' .. word
+    if word ~= '' then
+        local place = call('GET', key)
+        if place then return place end
     end
+    if again == '1' then
+        for _, entry in ipairs(call('XREVRANGE', B .. ':h:' .. channel, '+', '-')) do
+            if entry[2][4] == nonce then return (engine()) .. ':' .. string.sub(entry[1], 1, -3) end
+        end
+    end
+    local place = append(channel, payload, nonce)
+    if word ~= '' then call('SET', key, place, 'EX', ARGV[8]) end
+    return place
 end
-local place = append(channel, payload, nonce)
-if word ~= '' then call('SET', key, place, 'EX', remember) end
-return place
+local places = {}
+for i = 9, #ARGV, 5 do places[#places + 1] = publish(unpack(ARGV, i, i + 4)) end
+return places
 """
 )
-"""Publish a message; its place."""
+"""Publish messages; their places."""
 
 POSITIONS: Final = Script(
     _COMMON
