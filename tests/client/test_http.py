@@ -365,17 +365,17 @@ async def test_a_malformed_request_is_refused_before_anything_is_opened() -> Non
 
 
 async def test_cancelling_leaves_nothing_open() -> None:
-    gone = asyncio.Event()
+    come, gone = asyncio.Event(), asyncio.Event()
 
     async def script(raw: Raw) -> None:
+        come.set()
         await raw.read_all()
         gone.set()
 
     async with listening(script) as port:
         task = asyncio.ensure_future(ask(port))
-        await asyncio.sleep(0)
-        for _ in range(10):
-            await asyncio.sleep(0)
+        async with asyncio.timeout(DEADLINE):
+            await come.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -40,7 +40,10 @@ class Raw:
         self.writer = writer
 
     def send(self, data: bytes) -> None:
-        self.writer.write(data)
+        try:
+            self.writer.write(data)
+        except RuntimeError as error:  # so uvloop says that the connection is lost
+            raise ConnectionResetError(str(error)) from error
 
     def send_eof(self) -> None:
         self.writer.write_eof()

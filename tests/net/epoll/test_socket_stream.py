@@ -17,6 +17,7 @@ from support.engines import Engine, Recorder, on_engines, reset
 
 alike = on_engines("reactor", "kept", "transport")
 alike_on_tcp = on_engines("reactor", "kept", "transport", families=("AF_INET",))
+ours = on_engines("reactor", "kept")
 reactor_only = on_engines("reactor")
 
 LARGE = 8 * 1024 * 1024
@@ -342,7 +343,7 @@ async def test_what_is_written_inside_a_callback_keeps_its_order(engine: Engine)
     def write(stream: Any) -> None:
         for number, part in enumerate(parts):
             if number % 3 == 2:
-                stream.writelines([part[:100], part[100:]])
+                stream.writelines([part[:100], part[100:]] if len(part) > 100 else [part])
             else:
                 stream.write(part)
 
@@ -366,6 +367,18 @@ async def test_lines_behind_and_before_other_writes_inside_a_callback(engine: En
 
     peer = await write_inside(engine, Recorder(), write)
     assert await engine.receive(peer, 7) == b"1234567"
+
+
+@ours
+async def test_empty_lines_hold_nothing_up(engine: Engine) -> None:
+    for lines in ([b"", b"x"], [b"x", b""], [b"x", b"", b""], [b""], []):
+        recorder = Recorder()
+        stream, peer = await engine.pair(recorder)
+        stream.writelines(lines)
+        assert stream.get_write_buffer_size() == 0
+        stream.close()
+        await recorder.until_told("lost")
+        assert await engine.receive(peer, 2) == b"".join(lines)
 
 
 @alike

@@ -21,6 +21,7 @@ DEADLINE = 20.0
 PROCESS = """
 import os, signal, sys
 from elio.server.process.leash import Leash
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup leaves it ignored
 assert Leash.is_here()
 leash = Leash.take()
 assert not Leash.is_here() and Leash.take() is None

@@ -138,7 +138,8 @@ class TransportStream(Sink):
             RuntimeError: the sending half was closed.
             TypeError: these are no bytes.
         """
-        pieces = [_as_bytes(data) for data in list_of_data]
+        # Python 3.12 and later try for ever to send an empty piece that stands last.
+        pieces = [piece for data in list_of_data if (piece := _as_bytes(data))]
         if self._ending:
             raise RuntimeError("Cannot call writelines() after write_eof()")
         if self._blocked or self._lost:
