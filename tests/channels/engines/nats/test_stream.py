@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 
 from elio.channels.backend import Position
+from elio.channels.engines.nats.connection import Message
 from elio.channels.engines.nats.stream import Stream
 from elio.channels.engines.nats.wire import Wire
+from elio.errors import EngineLost
 from support.servers import NatsServer
 
 
@@ -88,3 +91,30 @@ async def test_a_message_is_found_by_its_sequence(stream: Stream) -> None:
     await stream.publish("a.b", b"1", None)
     assert await stream.at(1) == ("a.b", b"1")
     assert await stream.at(2) is None
+
+
+async def test_a_server_that_does_not_answer_halfway_is_no_gap(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        await stream.publish("a", b"%d" % number, None)
+    epoch = (await stream.state()).epoch
+    call = Wire.call
+
+    async def lost(self: Wire, name: str, arguments: Mapping[str, object] | None = None) -> dict[str, Any]:
+        if "MSG.GET" in name:
+            raise EngineLost("no answer")
+        return await call(self, name, arguments)
+
+    async def nothing(*_: object) -> list[Message]:
+        return []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Wire, "call", lost)
+        with pytest.raises(EngineLost, match="no answer"):
+            await stream.history("a", Position(epoch, 3), 10)
+    for after in (2, 3):
+        with monkeypatch.context() as patched:
+            patched.setattr(Wire, "read", nothing)
+            with pytest.raises(EngineLost, match="did not send what it has"):
+                await stream.history("a", Position(epoch, after), 10)
+    await stream._wire.call(f"STREAM.PURGE.{stream.name}")
+    assert not (await stream.history("a", Position(epoch, 3), 10)).is_complete

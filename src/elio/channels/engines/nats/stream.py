@@ -212,7 +212,7 @@ class Stream:
         messages = await self._read(channel, last + 1, limit) if is_behind else []
         # Asked when all is read: what was dropped meanwhile is missing too.
         is_complete = await self._has_dropped_nothing(channel, last + 1) or await self._has_before(channel, last, count)
-        if is_complete and is_behind and not messages:
+        if is_behind and not messages:  # asked again, it has them, or says that they are gone
             raise EngineLost("JetStream did not send what it has")
         return History(self._records(channel, state, messages), is_complete, position)
 
@@ -228,7 +228,9 @@ class Stream:
         request = {"seq": 1, "next_by_subj": self._stored + channel}
         try:
             found = await self._wire.call(f"STREAM.MSG.GET.{self.name}", request)
-        except EngineError:
+        except EngineError as error:
+            if error.code != _NO_MESSAGE:  # no answer is no reason for a gap
+                raise
             return False
         return bool(found["message"]["seq"] <= sequence)
 
