@@ -8,6 +8,7 @@ import pytest
 
 from elio.channels.channels import Channels
 from elio.channels.engines.memory import MemoryBackend
+from elio.channels.message import Message
 from elio.errors import ChannelError, ConfigurationError, InvalidChannel
 
 
@@ -131,3 +132,17 @@ async def test_the_engine_of_the_environment_is_the_one_at_the_start(monkeypatch
     async with channels, channels.subscribe("a", "b.*"):
         (state,) = channels.states()
         assert (state.channels, state.subscribers) == (("a", "b.*"), 1)
+
+
+async def test_a_cursor_says_where_a_channel_is() -> None:
+    async with Channels() as channels:
+        await channels.publish("a.1", "before")
+        for name in ("a.1", "a.*"):
+            cursor = await channels.cursor(name)
+            await channels.publish("a.1", "behind")
+            async with channels.subscribe(name, since=cursor) as subscription:
+                message = await subscription.receive()
+                assert isinstance(message, Message)
+                assert message.data == "behind"
+        with pytest.raises(InvalidChannel):
+            await channels.cursor("a b")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from elio import EventStream, HTTPError, Router
+from elio import EventStream, HTTPError, Limits, Router
 from elio.channels.channels import Channels
+from elio.channels.engines.memory import MemoryBackend
 from elio.errors import ConfigurationError
 from support.raw import Raw, connect, serve, until
 
@@ -71,6 +72,58 @@ async def test_a_reader_that_comes_back_gets_what_it_has_missed() -> None:
         async with reader(server, f"/news/a?since={first}") as raw:
             await opened(raw)
             assert [event["data"] for event in await events(raw, 2)] == ["2", "3"]
+
+
+async def test_what_is_published_while_a_handler_has_its_say_comes_behind_that() -> None:
+    channels = Channels()
+    router = Router(channels=channels)
+    go_on = asyncio.Event()
+
+    @router.sse("/news/:topic", channel="news.{topic}")
+    async def before(stream: EventStream) -> None:
+        await stream.send("welcome")
+        await go_on.wait()
+
+    async with serve(router) as server, reader(server, "/news/a") as raw:
+        await opened(raw)
+        assert [event["data"] for event in await events(raw, 1)] == ["welcome"]
+        await channels.publish("news.a", "1")
+        go_on.set()
+        await channels.publish("news.a", "2")
+        assert [event["data"] for event in await events(raw, 2)] == ["1", "2"]
+
+
+async def test_a_stream_does_not_open_before_it_has_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, asked = asyncio.Event(), asyncio.Event()
+    listen = MemoryBackend.listen
+
+    async def slow(self: MemoryBackend, pattern: str) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await listen(self, pattern)
+
+    monkeypatch.setattr(MemoryBackend, "listen", slow)
+    channels = Channels()
+    router = news(channels)
+
+    @router.sse("/other")
+    async def other(stream: EventStream) -> None:
+        await asyncio.Event().wait()
+
+    limits = Limits(commit_delay=0.05)
+    async with serve(router, limits=limits) as server, reader(server, "/news/a") as raw, connect(server) as later:
+        await asked.wait()
+        for _ in range(3):  # each of these opens when the delay is over
+            async with reader(server, "/other") as quiet:
+                await opened(quiet)
+        await channels.publish("news.a", "early")
+        later.send(HEAD.format("/news/a", "").encode())
+        go_on.set()
+        for each in (raw, later):
+            await opened(each)
+        await channels.publish("news.a", "1")
+        for each in (raw, later):
+            assert [event["data"] for event in await events(each, 1)] == ["1"]
 
 
 async def test_a_gap_is_an_event() -> None:

@@ -250,6 +250,23 @@ class Channels:
             snapshot=snapshot,
         )
 
+    async def cursor(self, channel: str) -> str:
+        """Where a channel is: who goes on ``since`` this gets what is published from now on.
+
+        Args:
+            channel: its name, or a pattern.
+
+        Raises:
+            ChannelError: the engine does not answer.
+            InvalidChannel: a name that no channel can have.
+        """
+        hub = self._running()
+        feed = await hub.acquire((check_pattern(channel),))
+        try:
+            return feed.cursor()
+        finally:
+            hub.release(feed)
+
     # -- connections ---------------------------------------------------------------------------------------------------
 
     async def join(

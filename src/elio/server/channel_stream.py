@@ -1,6 +1,7 @@
 """Event streams of a channel: no handler runs while they last, and no task.
 
-The handler, if there is one, has its say before the stream begins: it may refuse, and send first events.
+The handler, if there is one, has its say before the stream begins: it may refuse, and send first events. What is
+published meanwhile comes behind them.
 """
 
 from __future__ import annotations
@@ -57,9 +58,12 @@ class ChannelFeed:
         if channels is None:
             raise ConfigurationError("the server has no channels: use Router(channels=channels)")
         channel = self._name(stream.request)
-        if self.before is not None:
-            await self.before(stream)
         since = stream.last_event_id or stream.request.query.get("since")
+        if self.before is not None:
+            if not since and not self.backlog:
+                # What the program sends opens the stream, and who sees it open counts on all that follows.
+                since = await channels.cursor(channel)
+            await self.before(stream)
         await channels.join(stream, channel, since=since, backlog=self.backlog, policy=self.policy)
 
     def _name(self, request: Request) -> str:

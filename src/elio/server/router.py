@@ -299,7 +299,8 @@ class Router:
 
         With a ``channel`` the stream sends what is published there, for as long as its reader stays, and needs no
         handler: ``router.sse("/news/:topic", channel="news.{topic}")``. One that is registered all the same has its say
-        before the stream begins. Ids of events are cursors, so a reader that reconnects gets what it has missed.
+        before the stream begins; what is published meanwhile comes behind what it sends. Ids of events are cursors, so
+        a reader that reconnects gets what it has missed.
 
         Args:
             pattern: see :mod:`elio.routing`.
@@ -310,12 +311,14 @@ class Router:
             auth: see :meth:`route`.
             keep_alive_interval: and what follows: this route's value of the bound of that name in
                 :class:`elio.Limits`.
-            commit_delay: see there.
+            commit_delay: see there; with a ``channel`` None by default: the stream opens once it has joined.
             write_limit: see there.
 
         Raises:
             ConfigurationError: the pattern cannot be used or is taken.
         """
+        if channel is not None and commit_delay is UNSET:
+            commit_delay = None
         bounds = {
             "keep_alive_interval": keep_alive_interval,
             "commit_delay": commit_delay,
