@@ -116,6 +116,7 @@ async def test_a_stream_does_not_open_before_it_has_joined(monkeypatch: pytest.M
         for _ in range(3):  # each of these opens when the delay is over
             async with reader(server, "/other") as quiet:
                 await opened(quiet)
+        assert not raw.reader._buffer  # type: ignore[attr-defined]
         await channels.publish("news.a", "early")
         later.send(HEAD.format("/news/a", "").encode())
         go_on.set()

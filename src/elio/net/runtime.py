@@ -52,6 +52,10 @@ class Membership(Protocol):
         """From now on the connection is sent what is published."""
         ...
 
+    async def cursor(self, channel: str) -> str:
+        """Where a channel is."""
+        ...
+
     async def leave(self, connection: Any, channel: str) -> None:
         """Undo :meth:`join`."""
         ...
