@@ -318,7 +318,10 @@ def run(program: str, port: int, *, interrupt: bool = False) -> str:
         first = process.stdout.readline() if interrupt else ""
         if interrupt:
             process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=3 * DEADLINE)
+        try:
+            output, errors = process.communicate(timeout=3 * DEADLINE)
+        finally:
+            process.kill()
     # What asyncio's debug mode says on a busy machine is no complaint.
     complaints = [line for line in errors.splitlines() if not re.fullmatch(r"Executing <.* took [\d.]+ seconds", line)]
     assert (process.returncode, complaints) == (0, [])
@@ -326,7 +329,8 @@ def run(program: str, port: int, *, interrupt: bool = False) -> str:
 
 
 OPEN = """
-import os, sys, elio
+import os, signal, sys, elio
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts tests behind their back ignores it
 ws = elio.sync.connect(f"ws://127.0.0.1:{sys.argv[1]}/echo").open()
 ws.send("one")
 assert ws.receive() == "one"
