@@ -15,6 +15,7 @@ from elio.client.background import Background
 from elio.errors import ConcurrencyError
 from elio.net.ready import Wakeup
 from support.house import SOURCE
+from support.processes import complaints
 from support.raw import DEADLINE
 
 
@@ -128,7 +129,7 @@ def run(program: str) -> str:
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
     return done.stdout
 
 

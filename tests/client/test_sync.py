@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from elio.errors import (
     StreamClosed,
 )
 from support.house import SOURCE
+from support.processes import complaints
 from support.raw import DEADLINE
 from support.site import Certificates, make_certificates
 
@@ -322,9 +322,7 @@ def run(program: str, port: int, *, interrupt: bool = False) -> str:
             output, errors = process.communicate(timeout=3 * DEADLINE)
         finally:
             process.kill()
-    # What asyncio's debug mode says on a busy machine is no complaint.
-    complaints = [line for line in errors.splitlines() if not re.fullmatch(r"Executing <.* took [\d.]+ seconds", line)]
-    assert (process.returncode, complaints) == (0, [])
+    assert (process.returncode, complaints(errors)) == (0, [])
     return first + output
 
 

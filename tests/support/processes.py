@@ -17,7 +17,7 @@ from typing import IO, Final, Self
 from support.house import ROOT
 from support.raw import DEADLINE
 
-__all__ = ["EXAMPLES", "Finished", "Program", "example", "python", "run"]
+__all__ = ["EXAMPLES", "Finished", "Program", "complaints", "example", "python", "run"]
 
 EXAMPLES: Final = ROOT / "examples"
 _PORT: Final = re.compile(r"https?://[^/\s]+:(\d+)")
@@ -107,6 +107,11 @@ class Finished:
     status: int
     output: bytes
     errors: str
+
+
+def complaints(errors: str) -> list[str]:
+    """What a program in asyncio's debug mode has complained of; that a step took long on a busy machine is none."""
+    return [line for line in errors.splitlines() if not re.fullmatch(r"Executing <.* took [\d.]+ seconds", line)]
 
 
 async def run(*command: str, data: bytes = b"", environment: dict[str, str] | None = None) -> Finished:
