@@ -12,7 +12,7 @@ import pytest
 
 from elio.net.transports.acceptor import Acceptor
 from support.engines import DEADLINE, reset, runner_of
-from support.scarce import check_scarce
+from support.scarce import Echo, check_scarce
 
 Test = Callable[[socket.socket], Any]
 
@@ -27,22 +27,6 @@ def on_both_loops(test: Test) -> Callable[[str], None]:
 
     run.__name__ = test.__name__
     return run
-
-
-class Echo:
-    """Sends back what it receives."""
-
-    def connection_made(self, transport: Any) -> None:
-        self.stream = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.stream.write(data)
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        pass
 
 
 def listen(sock: socket.socket, factory: Callable[[], Any] = Echo, **options: Any) -> Acceptor:
