@@ -40,6 +40,8 @@ TWINS: Final = (
     "elio.net.ready",
     "elio.net.runtime",
     "elio.net.outlet",
+    "elio.net.records.records",
+    "elio.net.records.memory",
     "elio.net.tls_stream",
     "elio.net.transports.transport_stream",
     "elio.wire",
@@ -63,8 +65,13 @@ TWINS: Final = (
 )
 """Python files that are also compiled, where their `.pxd` exists."""
 
-LINUX: Final = ("elio.net.epoll._epoll_set", "elio.net.epoll._socket_stream", "elio.net.epoll.reactor")
-"""Modules over system calls that only Linux has."""
+LINUX: Final = (
+    "elio.net.epoll._epoll_set",
+    "elio.net.epoll._socket_stream",
+    "elio.net.epoll.reactor",
+    "elio.net.records._openssl",
+)
+"""Modules over system calls that only Linux has, and over libraries as it loads them."""
 
 NATIVE: Final = ("elio.websocket._native", "elio._send", "elio.net._direct_task", *LINUX)
 """Modules that exist only compiled; the library does without them."""

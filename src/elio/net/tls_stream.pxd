@@ -3,11 +3,10 @@
 cimport cython
 
 from elio.net.outlet cimport Sink
+from elio.net.records.records cimport Records
 
 cdef Py_ssize_t _RECORD
-cdef Py_ssize_t _PIECE
 cdef Py_ssize_t _BUFFER
-cdef Py_ssize_t _OUT
 cdef int _HANDSHAKE
 cdef int _OPEN
 cdef int _CLOSING
@@ -17,7 +16,6 @@ cdef int _CLOSED
 @cython.auto_pickle(False)
 cdef class TlsRuntime:
     cdef readonly bytearray buffer
-    cdef readonly object view
     cdef public object context
     cdef readonly object gate
     cdef readonly object loop
@@ -27,20 +25,13 @@ cdef class TlsRuntime:
 @cython.auto_pickle(False)
 cdef class TlsStream(Sink):
     cdef TlsRuntime _shared
-    cdef object _engine
+    cdef Records _records
     cdef object _error
-    cdef object _incoming
-    cdef object _outgoing
     cdef object _receiver
     cdef object _stream
     cdef object _timer
-    cdef object _tls
-    cdef bytes _left
-    cdef Py_ssize_t _offset
-    cdef bint _at_end
     cdef bint _reading_paused
     cdef bint _told
-    cdef bint _unread
     cdef int _state
 
     cdef _shake_hands(self)
@@ -48,14 +39,11 @@ cdef class TlsStream(Sink):
     cdef _stop_timer(self)
     cdef _fail(self, str what, error)
     cdef _go_on(self)
-    @cython.locals(data=bytes, start=Py_ssize_t, size=Py_ssize_t)
-    cdef _feed(self)
-    @cython.locals(buffer=bytearray, data="const unsigned char *", count=Py_ssize_t, size=Py_ssize_t)
+    @cython.locals(data=bytes)
     cdef _read(self)
     cdef _end_of_input(self)
     cpdef write(self, data)
-    @cython.locals(start=Py_ssize_t, size=Py_ssize_t)
-    cdef _write_pieces(self, list_of_data)
+    @cython.locals(data=bytes)
     cdef _send_out(self)
     cdef _end_output(self)
     cdef _drop(self)

@@ -7,7 +7,6 @@ complete. A connection holds no buffer. Not here: contexts, clients, half-closed
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import ssl
 from collections.abc import Iterable
@@ -15,22 +14,26 @@ from typing import Any, Final
 
 from ..causes import Cause, HandshakeTimeout, cause_of_loss
 from .outlet import Sink
+from .records.memory import RECORD, MemoryRecords
+from .records.records import Records
 from .stream import Stream
+
+try:
+    from .records._openssl import direct
+except ImportError:
+
+    def direct(records: MemoryRecords) -> Records:
+        """The records as they are: OpenSSL is reached through the module `ssl` only."""
+        return records
+
 
 __all__ = ["Gate", "TlsRuntime", "TlsStream"]
 
 logger = logging.getLogger("elio.server")
 
-_RECORD: Final = 16_384
-"""Bytes of plaintext that one record has at most (RFC 8446 5.1)."""
+_RECORD: Final = RECORD
 
-_PIECE: Final = 5 * (_RECORD + 256 + 5)
-"""Bytes of ciphertext that OpenSSL is given at a time: its buffer for a connection grows to that and stays."""
-
-_OUT: Final = 4 * _RECORD
-"""Bytes of plaintext that OpenSSL is given at a time: its buffer for a connection grows to twice that at most."""
-
-_BUFFER: Final = 8 * _RECORD
+_BUFFER: Final = 8 * RECORD
 """Bytes of plaintext that the receiver is told at a time."""
 
 _CLOSE_TIMEOUT: Final = 1.0
@@ -66,7 +69,7 @@ class TlsRuntime:
         gate: who is told of handshakes.
     """
 
-    __slots__ = ("buffer", "context", "gate", "handshake_timeout", "loop", "view")
+    __slots__ = ("buffer", "context", "gate", "handshake_timeout", "loop")
 
     def __init__(
         self,
@@ -80,7 +83,6 @@ class TlsRuntime:
         self.handshake_timeout = handshake_timeout
         self.gate = gate or Gate()
         self.buffer = bytearray(_BUFFER)
-        self.view = memoryview(self.buffer)
 
 
 class TlsStream(Sink):
@@ -92,22 +94,15 @@ class TlsStream(Sink):
     """
 
     __slots__ = (
-        "_at_end",
-        "_engine",
         "_error",
-        "_incoming",
-        "_left",
-        "_offset",
-        "_outgoing",
         "_reading_paused",
         "_receiver",
+        "_records",
         "_shared",
         "_state",
         "_stream",
         "_timer",
-        "_tls",
         "_told",
-        "_unread",
     )
 
     def __init__(self, shared: TlsRuntime, receiver: Any) -> None:
@@ -115,15 +110,8 @@ class TlsStream(Sink):
         self._receiver = receiver
         self._state = _HANDSHAKE
         self._stream: Any = None
-        self._tls: Any = None
-        self._engine: Any = None
-        self._incoming: Any = None
-        self._outgoing: Any = None
+        self._records: Any = None  # until the first bytes of the peer
         self._error: Exception | None = None
-        self._left = b""  # ciphertext from the offset on, that OpenSSL has not got yet
-        self._offset = 0
-        self._unread = False  # whether OpenSSL has got what it has not read
-        self._at_end = False
         self._reading_paused = False
         self._told = False
         self._timer: Any = shared.loop.call_later(shared.handshake_timeout, self._give_up)
@@ -143,12 +131,12 @@ class TlsStream(Sink):
 
     def data_received(self, data: bytes) -> None:
         """Ciphertext of the peer."""
-        if self._left:
-            self._left = self._left[self._offset :] + data
-            self._offset = 0
-            return
-        self._left = data
-        self._go_on()
+        if self._records is None:
+            if self._state == _CLOSED:
+                return
+            self._records = MemoryRecords(self._shared.context, self._shared.buffer)
+        if self._records.add(data):
+            self._go_on()
 
     def eof_received(self) -> bool:
         """The peer's end without a close_notify: what was on its way may be missing, so it is a loss."""
@@ -179,24 +167,16 @@ class TlsStream(Sink):
     # -- the handshake -------------------------------------------------------------------------------------------------
 
     def _shake_hands(self) -> None:
-        if self._tls is None:
-            self._incoming = ssl.MemoryBIO()
-            self._outgoing = ssl.MemoryBIO()
-            self._tls = self._shared.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-            # What it calls in its turn, where it has that: one frame of the interpreter less for each read and write.
-            self._engine = getattr(self._tls, "_sslobj", self._tls)
-        self._feed()
+        records: Any = self._records
         try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            self._unread = False
-            self._send_out()
-            return
+            is_complete = records.shake_hands()
         except (ssl.SSLError, ssl.CertificateError) as error:
             self._fail("handshake", error)
             return
-        self._unread = self._incoming.pending > 0
         self._send_out()
+        if not is_complete:
+            return
+        self._records = direct(records)
         self._stop_timer()
         self._state = _OPEN
         self._told = True
@@ -238,71 +218,29 @@ class TlsStream(Sink):
 
     def _go_on(self) -> None:
         """Take what has come, as long as it is wanted."""
-        while self._left or self._unread:
+        while self._records.has_input():
             if self._state == _HANDSHAKE:
                 self._shake_hands()
             elif self._state == _CLOSED or self._reading_paused:
                 return
             else:
-                if not self._unread:
-                    self._feed()
                 self._read()
-
-    def _feed(self) -> None:
-        """Give OpenSSL the next piece of what has come."""
-        data = self._left
-        start = self._offset
-        size = len(data) - start
-        if size > _PIECE:
-            size = _PIECE
-            self._offset = start + size
-        else:
-            self._left = b""
-            self._offset = 0
-        self._incoming.write(data if size == len(data) else memoryview(data)[start : start + size])
-        self._unread = True
 
     def _read(self) -> None:
         """Hand on the records that are there."""
-        engine = self._engine
-        incoming = self._incoming
-        buffer = self._shared.buffer
-        data = buffer
-        view = self._shared.view
-        count = 0
-        while count <= _BUFFER - _RECORD:
-            try:
-                size = engine.read(_BUFFER - count, view[count:] if count else view)
-            except ssl.SSLWantReadError:
-                self._unread = False
-                break
-            except ssl.SSLZeroReturnError:
-                size = 0
-            except ssl.SSLError as error:
-                self._error = error.with_traceback(None)
-                size = 0
-            if not size:
-                self._unread = False
-                self._at_end = True
-                break
-            count += size
-            # Asking once more where nothing is left would cost an exception.
-            if not incoming.pending:
-                self._unread = False
-                break
-        if self._outgoing.pending:
-            self._send_out()  # an answer of the protocol itself, as to a change of keys
-        if count and self._state == _OPEN:
-            self._receiver.data_received(bytes(data[:count]))
-        if self._at_end and not self._reading_paused:
+        data = self._records.read()
+        self._send_out()  # an answer of the protocol itself, as to a change of keys
+        if data and self._state == _OPEN:
+            self._receiver.data_received(data)
+        if self._records.at_end and not self._reading_paused:
             self._end_of_input()
 
     def _end_of_input(self) -> None:
         """The peer's close_notify has come, or what nobody can read."""
         if self._state == _CLOSED:
             return
-        if self._error is not None:
-            self._fail("stream", self._error)
+        if self._records.error is not None:
+            self._fail("stream", self._records.error)
             return
         if self._state == _OPEN:
             self._receiver.eof_received()
@@ -322,7 +260,7 @@ class TlsStream(Sink):
             return
         self._reading_paused = False
         self._stream.resume_reading()
-        if self._left or self._at_end or self._unread:
+        if self._records is not None and (self._records.has_input() or self._records.at_end):
             self._shared.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
@@ -330,7 +268,7 @@ class TlsStream(Sink):
             return
         try:
             self._go_on()
-            if self._at_end and not self._reading_paused:
+            if self._records.at_end and not self._reading_paused:
                 self._end_of_input()
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -348,10 +286,9 @@ class TlsStream(Sink):
             return
         try:
             if len(data) <= _RECORD:
-                self._engine.write(data)
-                self._stream.write(self._outgoing.read())
+                self._stream.write(self._records.write(data))
             else:
-                self._write_pieces((data,))
+                self._stream.writelines(self._records.write_pieces((data,)))
         except ssl.SSLError as error:
             self._fail("stream", error)
 
@@ -360,29 +297,20 @@ class TlsStream(Sink):
         if self._state != _OPEN:
             return
         try:
-            self._write_pieces(list_of_data)
+            pieces = self._records.write_pieces(list_of_data)
         except ssl.SSLError as error:
             self._fail("stream", error)
-
-    def _write_pieces(self, list_of_data: Iterable[bytes]) -> None:
-        outgoing = self._outgoing
-        pieces = []
-        for data in list_of_data:
-            view = memoryview(data)
-            size = len(view)
-            for start in range(0, size, _OUT):
-                self._engine.write(view[start : start + _OUT])
-                if outgoing.pending >= _OUT:
-                    pieces.append(outgoing.read())
-        if outgoing.pending:
-            pieces.append(outgoing.read())
+            return
         if pieces:
             self._stream.writelines(pieces)
 
     def _send_out(self) -> None:
         """Send what OpenSSL has made, unless our end is out already: nothing may follow it."""
-        if self._state < _CLOSING and self._outgoing is not None and self._outgoing.pending:
-            self._stream.write(self._outgoing.read())
+        if self._state >= _CLOSING or self._records is None:
+            return
+        data = self._records.take()
+        if data:
+            self._stream.write(data)
 
     def get_write_buffer_size(self) -> int:
         """Bytes of ciphertext not yet taken by the system."""
@@ -398,7 +326,7 @@ class TlsStream(Sink):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """``ssl_object`` has the facts about TLS; the rest is known below."""
         if name == "ssl_object":
-            return self._tls
+            return None if self._records is None else self._records.tls
         return self._stream.get_extra_info(name, default)
 
     def set_protocol(self, protocol: Any) -> None:
@@ -438,15 +366,14 @@ class TlsStream(Sink):
         """Send our close_notify, once."""
         if self._state != _OPEN:
             return
-        with contextlib.suppress(ssl.SSLError):  # as a rule, since the peer has yet to answer
-            self._tls.unwrap()
+        self._records.end()
         self._send_out()
 
     def _drop(self) -> None:
         """Nothing goes in or out any more."""
         self._state = _CLOSED
-        self._left = b""
-        self._offset = 0
+        if self._records is not None:
+            self._records.drop_input()
 
     def abort(self) -> None:
         """Close now; what has not gone out is lost."""
