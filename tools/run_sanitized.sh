@@ -38,7 +38,7 @@ if [ $# -gt 0 ]; then
     step "tests: $*" sanitized "$python" -m pytest -q -p no:cacheprovider "$@"
     exit
 fi
-for name in websocket sse http server; do
+for name in websocket sse http server tls; do
     step "fuzzer $name: its corpus, and changed copies" sanitized "$python" "fuzzing/fuzz_$name.py" --replay 50
 done
 step "tests of the twins" sanitized "$python" -m pytest -q -p no:cacheprovider tests/net tests/server \

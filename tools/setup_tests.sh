@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # command:package
-needed="chromium:chromium node:nodejs npm:npm curl:curl redis-server:redis-server nats-server:nats-server"
+needed="chromium:chromium node:nodejs npm:npm curl:curl openssl:openssl redis-server:redis-server nats-server:nats-server"
 needed="$needed nginx:nginx-light haproxy:haproxy caddy:caddy tinyproxy:tinyproxy microsocks:microsocks"
 # Debian keeps servers where the PATH of ordinary users does not look.
 PATH="$PATH:/usr/sbin"

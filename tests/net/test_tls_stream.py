@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from elio.net import tls_stream
 from elio.net.tls_stream import TlsRuntime, TlsStream
 from support.frames import random_cuts
 from support.site import Certificates, make_certificates
 from support.stream import FakeStream
+from support.tls import as_they_are
 
 Make = Callable[..., "Pair"]
 
@@ -151,9 +153,14 @@ def contexts(certificates: Certificates) -> tuple[ssl.SSLContext, ssl.SSLContext
     return server, certificates.client()
 
 
-@pytest.fixture
-async def make(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator[Make]:
+@pytest.fixture(params=["fastest", "module"])
+async def make(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Make]:
+    """Makes pairs; what they pass goes the fastest way to OpenSSL that is built, and through the module `ssl`."""
     pairs: list[Pair] = []
+    if request.param == "module":
+        monkeypatch.setattr(tls_stream, "direct", as_they_are)
 
     def make(*, timeout: float = 60.0, version: ssl.TLSVersion | None = None, shake: bool = True) -> Pair:
         server, client = contexts

@@ -121,7 +121,7 @@ cdef class DirectRecords(Records):
         cdef Py_ssize_t before
         cdef size_t got = 0
         try:
-            openssl.ERR_clear_error()
+            _forget_errors()
             while count < size:
                 before = self._input_size
                 if openssl.SSL_read_ex(self._ssl, _octets(data) + count, size - count, &got) <= 0:
@@ -178,7 +178,7 @@ cdef class DirectRecords(Records):
 
     cdef int _write(self, const char *data, Py_ssize_t size) except -1:
         cdef size_t written = 0
-        openssl.ERR_clear_error()
+        _forget_errors()
         self._make_room(size + (size // _RECORD + 1) * _OVERHEAD)
         while size:
             if openssl.SSL_write_ex(self._ssl, data, size, &written) <= 0:
@@ -198,9 +198,8 @@ cdef class DirectRecords(Records):
 
     cpdef end(self):
         """Make our close_notify (RFC 8446 6.1)."""
-        openssl.ERR_clear_error()
-        if openssl.SSL_shutdown(self._ssl) < 0:  # its peer has done what forbids it
-            openssl.ERR_clear_error()
+        openssl.SSL_shutdown(self._ssl)  # which fails where the peer has done what forbids it
+        _forget_errors()
 
     cpdef bytes take(self):
         """What is to be sent."""
@@ -245,6 +244,13 @@ cdef int _bio_write(void *bio, const char *data, int size) noexcept:
     memcpy(_octets(records._output) + records._used, data, size)
     records._used += size
     return size
+
+
+cdef int _forget_errors() noexcept:
+    """OpenSSL takes an error that somebody else has left in this thread for one of the next call."""
+    if openssl.ERR_peek_last_error():
+        openssl.ERR_clear_error()
+    return 0
 
 
 cdef object _error(int kind):
