@@ -3,8 +3,9 @@
     python benchmarks/bench_engines.py [--engines redis,nats,local] [--peers broadcaster,litestar,socketio]
 
 The publisher and the worker are processes of their own, and so is the engine; all on this machine. Peers run on the
-same Redis where they are installed (`pip install broadcaster[redis] litestar python-socketio redis`); none of them
-knows of positions, history that can be resumed, or gaps.
+same Redis where they are installed (`pip install broadcaster[redis] litestar python-socketio redis[hiredis]`); none of
+them knows of positions, history that can be resumed, or gaps. They have as many publishes in flight as ours. The pool
+of their client refuses more than 100 connections, so they are given the one that waits, in its default size of 50.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +34,8 @@ CHANNEL = "bench"
 IN_FLIGHT = 500
 SECONDS = 5.0
 """How long a rate is held for the delay."""
+PATIENCE = 30.0
+"""Seconds that the last message may take behind the end of the publisher."""
 LIMITS = {"redis": 20_000, "nats": 20_000}
 """Publishes per second that are wanted."""
 MAX_DELAY = 0.020
@@ -40,6 +44,13 @@ Publish = Callable[[str], Awaitable[object]]
 
 
 # -- who publishes and who receives ------------------------------------------------------------------------------------
+
+
+def waiting(url: str) -> Any:
+    """The client of the peers: who publishes waits for a connection that is free."""
+    from redis.asyncio import BlockingConnectionPool, Redis
+
+    return Redis.from_pool(BlockingConnectionPool.from_url(url, timeout=None))
 
 
 @asynccontextmanager
@@ -63,15 +74,19 @@ async def elio_receiver(url: str, take: Callable[[str], bool]) -> None:
 @asynccontextmanager
 async def broadcaster_publisher(url: str) -> AsyncIterator[Publish]:
     from broadcaster import Broadcast
+    from broadcaster._backends.redis import RedisBackend
 
-    async with Broadcast(url) as broadcast:
+    backend = RedisBackend(url)
+    backend._conn = waiting(url)
+    async with Broadcast(backend=backend) as broadcast:
         yield lambda text: broadcast.publish(CHANNEL, text)
 
 
 async def broadcaster_receiver(url: str, take: Callable[[str], bool]) -> None:
     from broadcaster import Broadcast
 
-    async with Broadcast(url) as broadcast, broadcast.subscribe(CHANNEL) as subscriber:
+    # The first subscription may come while its listener looks whether there is one; the second wakes it again.
+    async with Broadcast(url) as broadcast, broadcast.subscribe("first"), broadcast.subscribe(CHANNEL) as subscriber:
         take("")
         async for event in subscriber:
             if take(event.message):
@@ -81,9 +96,8 @@ async def broadcaster_receiver(url: str, take: Callable[[str], bool]) -> None:
 @asynccontextmanager
 async def litestar_publisher(url: str) -> AsyncIterator[Publish]:
     from litestar.channels.backends.redis import RedisChannelsPubSubBackend
-    from redis.asyncio import Redis
 
-    backend = RedisChannelsPubSubBackend(redis=Redis.from_url(url))
+    backend = RedisChannelsPubSubBackend(redis=waiting(url))
     await backend.on_startup()
     yield lambda text: backend.publish(text.encode(), [CHANNEL])
     await backend.on_shutdown()
@@ -91,9 +105,8 @@ async def litestar_publisher(url: str) -> AsyncIterator[Publish]:
 
 async def litestar_receiver(url: str, take: Callable[[str], bool]) -> None:
     from litestar.channels.backends.redis import RedisChannelsPubSubBackend
-    from redis.asyncio import Redis
 
-    backend = RedisChannelsPubSubBackend(redis=Redis.from_url(url))
+    backend = RedisChannelsPubSubBackend(redis=waiting(url))
     await backend.on_startup()
     await backend.subscribe([CHANNEL])
     take("")
@@ -106,7 +119,12 @@ async def litestar_receiver(url: str, take: Callable[[str], bool]) -> None:
 async def socketio_publisher(url: str) -> AsyncIterator[Publish]:
     import socketio
 
-    manager = socketio.AsyncRedisManager(url, write_only=True)
+    class Manager(socketio.AsyncRedisManager):  # type: ignore[misc]
+        def _redis_connect(self) -> None:
+            super()._redis_connect()
+            self.redis = waiting(url)
+
+    manager = Manager(url, write_only=True)
     yield lambda text: manager.emit("message", text, room=CHANNEL)
 
 
@@ -117,7 +135,7 @@ async def socketio_receiver(url: str, take: Callable[[str], bool]) -> None:
 
     class Manager(socketio.AsyncRedisManager):  # type: ignore[misc]
         async def _handle_emit(self, message: dict[str, Any]) -> None:
-            if take(message["data"]) and not done.done():
+            if take(message["data"][0]) and not done.done():
                 done.set_result(None)
 
     server = socketio.AsyncServer(client_manager=Manager(url))
@@ -194,10 +212,15 @@ def measure(who: str, url: str, count: int, rate: float) -> dict[str, float]:
     assert receiver.stdout is not None
     receiver.stdout.readline()
     publisher = child("--child", "publish", who, url, count, rate)
+    failed = publisher.wait()
+    end = threading.Timer(0.0 if failed else PATIENCE, receiver.kill)
+    end.start()
     answer = receiver.stdout.readline()
-    publisher.wait(60.0)
+    end.cancel()
     receiver.kill()
     receiver.wait()
+    if not answer:
+        raise SystemExit(f"{who}: {'the publisher has failed' if failed else 'not every message has come'}")
     found: dict[str, float] = json.loads(answer)
     return found
 
