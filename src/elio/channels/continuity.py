@@ -7,14 +7,11 @@ offset, or, where offsets only grow, whatever the engine says.
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Final
 
+from ._made import made
 from .backend import Position
 
 __all__ = ["Continuity", "Step"]
-
-# The constructor of a named tuple is a Python function around this.
-_made: Final = tuple.__new__
 
 
 class Step(Enum):
@@ -80,7 +77,7 @@ class Continuity:
             return Step.KNOWN
         if last.offset < (offset - 1 if previous is None else previous):
             return Step.HOLE
-        self._positions[channel] = _made(Position, (epoch, offset))
+        self._positions[channel] = made(Position, (epoch, offset))
         return Step.NEXT
 
     def is_behind(self, channel: str, now: Position) -> bool:

@@ -14,12 +14,12 @@ from json.encoder import encode_basestring_ascii as _quoted
 from math import isfinite
 from typing import Any, Final, NamedTuple
 
+from ._made import made
+
 __all__ = ["Envelope", "open_envelope", "seal"]
 
 # Each message is written and read here, and what json.dumps and json.loads do around that costs more than that does.
 _scan: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-# The constructor of a named tuple is a Python function around this.
-_made: Final = tuple.__new__
 
 
 class Envelope(NamedTuple):
@@ -90,7 +90,7 @@ def _envelope(fields: Any) -> Envelope:
         type = ""
     if not isinstance(key, str):
         key = None
-    return _made(Envelope, (data, type, key, time))
+    return made(Envelope, (data, type, key, time))
 
 
 def _bytes(data: object, encoded: object) -> bytes:

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from secrets import token_hex
-from typing import Final
 
 from ....errors import EngineError, EngineLost, PublishError
+from ..._made import made
 from ...backend import History, Lease, Position, Record
 from ...names import matches
 from ..line import answer_within
@@ -29,9 +29,6 @@ from .witness import Witness
 __all__ = ["NatsBackend"]
 
 logger = logging.getLogger("elio.channels")
-
-# The constructor of a named tuple is a Python function around this.
-_made: Final = tuple.__new__
 
 
 class NatsBackend(RemoteBackend):
@@ -179,8 +176,8 @@ class NatsBackend(RemoteBackend):
                 raise PublishError(str(error), channel=channel) from error
         # Of an older one with the same key the stream has another payload.
         if idempotency_key is None and link == self._links:
-            self._witness.saw(_made(Record, (channel, self._epoch, offset, payload)))
-        return _made(Position, (self._epoch, offset))
+            self._witness.saw(made(Record, (channel, self._epoch, offset, payload)))
+        return made(Position, (self._epoch, offset))
 
     # -- listening -----------------------------------------------------------------------------------------------------
 

@@ -17,11 +17,10 @@ from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 from ....errors import EngineLost
+from ..._made import made
 
 __all__ = ["Message", "NatsConnection"]
 
-# The constructor of a named tuple is a Python function around this.
-_made: Final = tuple.__new__
 _ENOUGH: Final = 16 * 1024
 """Bytes that are sent before the turn of the loop has ended: the server works while this process does."""
 _ANSWERS: Final = "0"
@@ -144,7 +143,7 @@ class NatsConnection(asyncio.Protocol):
         taker = self._takers.get(words[2])
         if taker is not None:
             reply = words[3] if has_reply else b""
-            taker(_made(Message, (words[1], reply, data[end + 2 : middle], data[middle:after])))
+            taker(made(Message, (words[1], reply, data[end + 2 : middle], data[middle:after])))
         return after + 2
 
     def _control(self, verb: bytes, rest: bytes) -> None:

@@ -23,14 +23,13 @@ from secrets import token_hex
 from typing import Any, Final
 
 from ....errors import EngineError, EngineLost
+from ..._made import made
 from ...backend import History, Position, Record
 from .connection import Message
 from .wire import Wire
 
 __all__ = ["State", "Stream"]
 
-# The constructor of a named tuple is a Python function around this.
-_made: Final = tuple.__new__
 _NANOSECONDS: Final = 1_000_000_000
 _IN_USE: Final = 10058
 _NO_MESSAGE: Final = 10037
@@ -137,7 +136,7 @@ class Stream:
     def record(self, message: Message, epoch: str) -> tuple[Record, int]:
         """A record from news, and the sequence of the one before it."""
         channel = message.subject[len(self._republished) :].decode()
-        record = _made(Record, (channel, epoch, int(message.header(b"Nats-Sequence")), message.data))
+        record = made(Record, (channel, epoch, int(message.header(b"Nats-Sequence")), message.data))
         return record, int(message.header(b"Nats-Last-Sequence"))
 
     # -- publishing ----------------------------------------------------------------------------------------------------

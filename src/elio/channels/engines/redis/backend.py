@@ -19,6 +19,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from ....errors import EngineError, EngineLost, PublishError
+from ..._made import made
 from ...backend import History, Lease, Position, Record
 from ...names import matches
 from ..line import answer_within
@@ -31,8 +32,6 @@ from .url import RedisURL
 
 __all__ = ["RedisBackend"]
 
-# The constructor of a named tuple is a Python function around this.
-_made: Final = tuple.__new__
 _PAUSE: Final = 0.05
 """Seconds before the next try where ``publish`` waits."""
 _MIN_KEEP: Final = 86400
@@ -141,7 +140,7 @@ class RedisBackend(RemoteBackend):
     def arrived(self, channel: str, news: bytes) -> None:
         """A record came by pub/sub."""
         epoch, offset, payload = news.split(b":", 2)
-        self._following.arrived(_made(Record, (channel, epoch.decode(), int(offset), payload)))
+        self._following.arrived(made(Record, (channel, epoch.decode(), int(offset), payload)))
 
     @property
     def subscriptions(self) -> Iterable[str]:
@@ -256,7 +255,7 @@ class RedisBackend(RemoteBackend):
 
 def _position(place: bytes) -> Position:
     epoch, _, offset = place.decode().partition(":")
-    return _made(Position, (epoch, int(offset)))
+    return made(Position, (epoch, int(offset)))
 
 
 def _lease_id(lease: Lease) -> str:
