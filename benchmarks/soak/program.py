@@ -15,9 +15,12 @@ from pathlib import Path
 
 from ..processes import memory
 
-__all__ = ["Site", "Verdict", "site"]
-
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.guard import Guard  # noqa: E402
+
+__all__ = ["Site", "Verdict", "site"]
 
 
 class Verdict:
@@ -102,9 +105,11 @@ def site(*options: str, module: str = "site") -> Iterator[Site]:
             process = subprocess.Popen(
                 command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "PYTHONPATH": path}
             )
+        guard = Guard(process)
         try:
             yield Site(process, log)
         finally:
+            guard.lift()
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
             process.wait()

@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
+from .guard import Guard
+
 __all__ = ["NatsServer", "RedisServer", "Served", "held_port"]
 
 _DEADLINE: Final = 30.0
@@ -49,6 +51,7 @@ class Served:
         self.folder = Path()
         self._kept = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
         self._is_stopped = False
 
     def arguments(self) -> list[str]:
@@ -77,6 +80,7 @@ class Served:
             raise FileNotFoundError(f"there is no {self.program}: run `make test` once, or tools/setup_tests.sh")
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([program, *self.arguments()], stdout=log, stderr=log)
+        self._guard = Guard(self._process)
         until = time.monotonic() + _DEADLINE
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > until:
@@ -89,6 +93,9 @@ class Served:
 
     def kill(self) -> None:
         """End it without asking."""
+        if self._guard is not None:
+            self._guard.lift()
+            self._guard = None
         if self._process is not None:
             self._process.kill()
             self._process.wait()
