@@ -7,14 +7,13 @@ asks while it is under way waits for it, and what it brought is kept for who ask
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..backend import Backend, History, Position
 from ..envelope import open_envelope
-from .trail import Entry, size_of
+from .trail import Entry, between, index_behind, size_of
 
 __all__ = ["Archive", "Page"]
 
@@ -52,10 +51,7 @@ class _Run:
 
     def after(self, position: Position, until: Position, limit: int) -> list[Entry]:
         """Records behind a position, as far as another."""
-        if not position.epoch == until.epoch == self.start.epoch or position.offset < self.start.offset:
-            return []
-        first = _behind(self.entries, position.offset)
-        return self.entries[first : min(_behind(self.entries, until.offset), first + limit)]
+        return between(self.entries, self.start, position, until)[:limit]
 
     def joined(self, other: _Run) -> _Run:
         """Both as one if they touch, else the other one alone, which is newer."""
@@ -65,7 +61,7 @@ class _Run:
         end = early.entries[-1].position.offset
         if late.start.offset > end:
             return other
-        return _Run(early.start, [*early.entries, *late.entries[_behind(late.entries, end) :]], other.position)
+        return _Run(early.start, [*early.entries, *late.entries[index_behind(late.entries, end) :]], other.position)
 
 
 class Archive:
@@ -180,12 +176,3 @@ def _entries(history: History) -> list[Entry]:
         Entry(channel, Position(epoch, offset), open_envelope(payload))
         for channel, epoch, offset, payload in history.records
     ]
-
-
-def _behind(entries: Sequence[Entry], offset: int) -> int:
-    """Index of the first record behind an offset."""
-    return bisect_right(entries, offset, key=_offset)
-
-
-def _offset(entry: Entry) -> int:
-    return entry.position.offset

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from ..backend import Position
 from ..envelope import Envelope
 
-__all__ = ["Entry", "Trail", "size_of"]
+__all__ = ["Entry", "Trail", "between", "index_behind", "size_of"]
 
 _MAX_SIZE: Final = 384 * 1024
 """Bytes of one channel: about a thousand short messages."""
@@ -28,6 +31,29 @@ class Entry(NamedTuple):
 def size_of(entry: Entry) -> int:
     """Bytes that a record takes."""
     return _OVERHEAD + len(entry.envelope.data)
+
+
+def index_behind(entries: Sequence[Entry], offset: int) -> int:
+    """Where the records behind an offset begin."""
+    return bisect_right(entries, offset, key=_offset)
+
+
+def _offset(entry: Entry) -> int:
+    return entry.position.offset
+
+
+def between(entries: Sequence[Entry], start: Position, after: Position, until: Position) -> list[Entry]:
+    """Those of consecutive records that are behind a position, up to another.
+
+    Args:
+        entries: the records.
+        start: behind which they go on. What is asked of before it, or of another epoch, is not here at all.
+        after: behind which.
+        until: up to where.
+    """
+    if not (after.epoch == until.epoch == start.epoch) or after.offset < start.offset:
+        return []
+    return list(islice(entries, index_behind(entries, after.offset), index_behind(entries, until.offset)))
 
 
 class Trail:
@@ -66,15 +92,7 @@ class Trail:
 
     def after(self, position: Position, until: Position) -> list[Entry] | None:
         """The records behind a position, up to another; None if they are not all here."""
-        if not (position.epoch == until.epoch == self._start.epoch) or position.offset < self._start.offset:
-            return None
-        found: list[Entry] = []
-        for entry in reversed(self._entries):
-            if entry.position.offset <= position.offset:
-                break
-            if entry.position.offset <= until.offset:
-                found.append(entry)
-        found.reverse()
+        found = between(self._entries, self._start, position, until)
         return found if found and found[-1].position == until else None
 
     def newest(self, count: int, until: Position) -> Entry | None:
