@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from support import scarce
 from support.engines import DEADLINE, HAS_REACTOR, Engine, Recorder, on_engines, reset, runner_of
-from support.scarce import check_scarce
 
 if HAS_REACTOR:
     from elio.net.epoll.reactor import Reactor, SocketStream
@@ -28,21 +28,11 @@ on_tcp = on_engines("reactor", families=("AF_INET",))
 on_all = on_engines("reactor")
 
 
-class Echo:
-    """Sends back what it receives."""
+class Echo(scarce.Echo):
+    """Sends back what it receives, and reads no more while that is not taken."""
 
     def __init__(self) -> None:
-        self.stream: Any = None
         self.lost = asyncio.Event()
-
-    def connection_made(self, transport: Any) -> None:
-        self.stream = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.stream.write(data)
-
-    def eof_received(self) -> bool:
-        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost.set()
@@ -234,7 +224,7 @@ async def test_a_thousand_connections_are_served(engine: Engine) -> None:
 
 
 def test_without_descriptors_accepting_rests_and_resumes_without_spinning() -> None:
-    check_scarce("reactor", "asyncio")
+    scarce.check_scarce("reactor", "asyncio")
 
 
 @on_tcp
