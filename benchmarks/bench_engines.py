@@ -2,6 +2,7 @@
 
     python benchmarks/bench_engines.py [--engines redis,nats,local] [--peers broadcaster,litestar,socketio]
 
+Redis syncs its file before it answers; with `--engines redis-unsynced` it has none, which shows what the disk costs.
 The publisher and the worker are processes of their own, and so is the engine; all on this machine. Peers run on the
 same Redis where they are installed (`pip install broadcaster[redis] litestar python-socketio redis[hiredis]`); none of
 them knows of positions, history that can be resumed, or gaps. They have as many publishes in flight as ours. The pool
@@ -147,6 +148,7 @@ async def socketio_receiver(url: str, take: Callable[[str], bool]) -> None:
 
 WHO: dict[str, tuple[Any, Any, str]] = {
     "redis": (elio_publisher, elio_receiver, "redis"),
+    "redis-unsynced": (elio_publisher, elio_receiver, "redis-unsynced"),
     "nats": (elio_publisher, elio_receiver, "nats"),
     "local": (elio_publisher, elio_receiver, "local"),
     "broadcaster": (broadcaster_publisher, broadcaster_receiver, "redis"),
@@ -258,14 +260,14 @@ def main() -> None:
         if not is_there(name):
             print(f"{name:12} is not installed")
             continue
-        count = options.count if name in ("redis", "nats", "local") else options.count // 5
+        count = options.count if WHO[name][0] is elio_publisher else options.count // 5
         run(name, count)
 
 
 def run(name: str, count: int) -> None:
     engine = WHO[name][2]
-    if engine == "redis":
-        with RedisServer() as redis:
+    if engine.startswith("redis"):
+        with RedisServer(keeps=engine == "redis") as redis:
             compare(name, redis.url, count)
     elif engine == "nats":
         with NatsServer() as nats:

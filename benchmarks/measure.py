@@ -22,7 +22,7 @@ from .environment import BARE, CERTIFICATE, KEY, LOAD, LOGS, ROOT, python
 from .peers import Peer
 from .processes import memory, raise_limit
 
-__all__ = ["MeasurementFailed", "Settings", "measure"]
+__all__ = ["MeasurementFailed", "Settings", "command", "free_port", "measure", "wait_for_port"]
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
@@ -55,7 +55,7 @@ def measure(case: Case, peer: Peer, settings: Settings) -> dict[str, float]:
     Raises:
         MeasurementFailed: with the reason.
     """
-    port = _free_port()
+    port = free_port()
     with _server(case, peer, settings, port) as pids:
         if case.metric == MEMORY:
             return _measure_memory(case, settings, port, pids)
@@ -63,7 +63,8 @@ def measure(case: Case, peer: Peer, settings: Settings) -> dict[str, float]:
         return _run_load([*case.load, *pid_options], settings, port)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody had a moment ago."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
@@ -75,7 +76,7 @@ def _server(case: Case, peer: Peer, settings: Settings, port: int) -> Iterator[l
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **peer.environment}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _command(case, peer, port),
+            command(case, peer, port),
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -85,17 +86,18 @@ def _server(case: Case, peer: Peer, settings: Settings, port: int) -> Iterator[l
             preexec_fn=lambda: _settle_in(settings.server_core),
         )
     try:
-        _wait_for_port(process, port, log)
+        wait_for_port(process, port, log)
         yield [process.pid, *_descendants(process.pid)]
     finally:
         _stop(process)
 
 
-def _command(case: Case, peer: Peer, port: int) -> list[str]:
+def command(case: Case, peer: Peer, port: int) -> list[str]:
+    """How the server is started."""
     if not peer.module:
         return [str(BARE), str(port)]
-    command = [str(python()), "-m", f"benchmarks.servers.{peer.module}", "--port", str(port)]
-    return [*command, "--case", case.server_case, "--certificate", str(CERTIFICATE), "--key", str(KEY)]
+    program = [str(python()), "-m", f"benchmarks.servers.{peer.module}", "--port", str(port)]
+    return [*program, "--case", case.server_case, "--certificate", str(CERTIFICATE), "--key", str(KEY)]
 
 
 def _settle_in(core: int) -> None:
@@ -103,8 +105,13 @@ def _settle_in(core: int) -> None:
     raise_limit()
 
 
-def _wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
+def wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path, patience: float = START_TIMEOUT) -> None:
+    """Wait until the server listens.
+
+    Raises:
+        MeasurementFailed: it does not; with the last line that it wrote.
+    """
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
