@@ -679,7 +679,7 @@ def test_another_connection_fails(value: str | None) -> None:
     assert failed(response_headers(Connection=value)) == "the server answered without Connection: Upgrade"
 
 
-@pytest.mark.parametrize("value", ["", KEY, ACCEPT.lower(), ACCEPT + "=", ACCEPT[:-1], accept_key("other")])
+@pytest.mark.parametrize("value", ["", KEY, ACCEPT.lower(), ACCEPT + "=", ACCEPT[:-1], accept_key("A" * 22 + "==")])
 def test_another_accept_fails(value: str) -> None:
     assert repr(value) in failed(response_headers(Sec_WebSocket_Accept=value))
 

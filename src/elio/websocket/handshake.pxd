@@ -1,9 +1,13 @@
 # The types of handshake.py for its compiled twin.
 
-cpdef str check_request(method, http_version, headers)
-cpdef str check_version_and_key(headers)
-cdef _check_version(headers)
-cdef str _check_key(headers)
-cpdef list parse_subprotocols(headers)
+from elio.headers cimport Headers
+from elio.websocket cimport digest
+
+cpdef str check_request(method, http_version, Headers headers)
+cpdef str check_version_and_key(Headers headers)
+cdef _check_version(Headers headers)
+cdef str _check_key(Headers headers)
+cpdef list parse_subprotocols(Headers headers)
 cpdef str accept_key(str key)
-cpdef accept_response(key, subprotocol=?, extensions=?)
+cpdef Headers accept_response(str key, subprotocol=?, extensions=?)
+cpdef bint host_allowed(host, allowed) except -1

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from binascii import b2a_base64
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
@@ -19,15 +18,10 @@ from os import urandom
 from typing import Final, NamedTuple
 
 from ..errors import HandshakeError, InvalidHeader, InvalidURL, RemoteProtocolError
-from ..headers import Headers, HeadersLike, is_token
+from ..headers import Headers, HeadersLike, is_token, parse_list
 from ..url import URL, parse_authority
+from . import digest
 from .deflate import DeflateOptions, PerMessageDeflate, accept_answer, offer
-
-try:
-    # CPython's own, in half the time of OpenSSL's for so few bytes.
-    from _sha1 import sha1  # type: ignore[import-not-found, unused-ignore]
-except ImportError:
-    from hashlib import sha1
 
 __all__ = [
     "Agreement",
@@ -48,9 +42,6 @@ __all__ = [
 ]
 
 _VERSION: Final = "13"
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-# Base64 of 16 bytes. The last digit carries four bits that say nothing; the example of RFC 6455 4.1 has them set.
-_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 _ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#@\s]+)")
 _HTTP_OF: Final = {"ws": "http", "wss": "https"}
 _PORTS: Final = {"http": 80, "https": 443}
@@ -121,7 +112,7 @@ def _check_key(headers: Headers) -> str:
     keys = headers.get_all("Sec-WebSocket-Key")
     if len(keys) != 1:
         raise _bad_request(f"{len(keys)} headers Sec-WebSocket-Key instead of one")
-    if _KEY.fullmatch(keys[0]) is None:
+    if not digest.is_key(keys[0]):
         raise _bad_request(f"Sec-WebSocket-Key {keys[0]!r} is not 16 bytes in base64")
     return keys[0]
 
@@ -136,9 +127,10 @@ def parse_subprotocols(headers: Headers) -> list[str]:
     Raises:
         RemoteProtocolError: one that is not a token, or one that comes twice; status 400.
     """
-    offered = headers.get_list("Sec-WebSocket-Protocol")
-    if not offered:
-        return offered
+    values = headers.get_all("Sec-WebSocket-Protocol")
+    if not values:
+        return values
+    offered = [item for value in values for item in parse_list(value)]
     for subprotocol in offered:
         if not is_token(subprotocol):
             raise _bad_request(f"subprotocol {subprotocol!r} is not a token")
@@ -154,11 +146,10 @@ def select_subprotocol(offered: Sequence[str], supported: Sequence[str]) -> str 
 
 def accept_key(key: str) -> str:
     """``Sec-WebSocket-Accept`` for a ``Sec-WebSocket-Key`` (RFC 6455 4.2.2)."""
-    digest = sha1(key.encode() + _GUID, usedforsecurity=False).digest()
-    return b2a_base64(digest, newline=False).decode("ascii")
+    return digest.accept_key(key)
 
 
-def accept_response(key: str, *, subprotocol: str | None = None, extensions: str | None = None) -> Headers:
+def accept_response(key: str, subprotocol: str | None = None, extensions: str | None = None) -> Headers:
     """The headers of the 101 response (RFC 6455 4.2.2).
 
     Args:
@@ -255,12 +246,12 @@ def host_allowed(host: str | None, allowed: Sequence[str] | None) -> bool:
     """
     if allowed is not None and "*" in (allowed := _as_list(allowed)):
         return True
+    if allowed is None:
+        return _is_own(host or "")
     name = _name_in(host or "")
     if name is None:
         return False
-    if allowed is None:
-        return _is_loopback(name)
-    return any(_matches(name, pattern.lower()) for pattern in allowed)
+    return _is_among(name, allowed)
 
 
 def _as_list(allowed: Sequence[str]) -> Sequence[str]:
@@ -278,13 +269,21 @@ def _name_in(authority: str) -> str | None:
 
 
 @lru_cache(maxsize=32)
-def _is_loopback(name: str) -> bool:
+def _is_own(authority: str) -> bool:
+    """Whether that is what a machine calls itself."""
+    name = _name_in(authority)
+    if name is None:
+        return False
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_among(name: str, allowed: Sequence[str]) -> bool:
+    return any(_matches(name, pattern.lower()) for pattern in allowed)
 
 
 def _matches(name: str, pattern: str) -> bool:
