@@ -1,8 +1,10 @@
 # The types of request.py for its compiled twin.
 
+from elio.http.message cimport RequestHead
+
 
 cdef class Request:
-    cdef readonly object head
+    cdef readonly RequestHead head
     cdef public object scheme
     cdef public object server
     cdef public object tls

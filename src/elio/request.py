@@ -156,7 +156,8 @@ class Request:
     @property
     def raw_path(self) -> str:
         """The path of the target, still percent-encoded, without the query. What routing works on."""
-        return self.head.origin_target.partition("?")[0]
+        target = self.head.origin_target
+        return target.partition("?")[0] if "?" in target else target
 
     @property
     def path(self) -> str:

@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
 
 from .errors import ConfigurationError
@@ -207,11 +207,11 @@ class RouteTable(Generic[T]):
         if table is not None:
             target = table.get(key)
             if target is not None:
-                return Match(target.endpoint, {}, target.pattern)
+                return _match(target, {})
         segments = _split(path)
         target = _find(self._root, segments, 0, key)
         if target is not None:
-            return Match(target.endpoint, _params(target, segments), target.pattern)
+            return _match(target, _params(target, segments))
         if websocket:
             return NOT_FOUND
         seen = {key for table in _walk(self._root, segments, 0) for key in table}
@@ -368,6 +368,11 @@ def _walk(node: _Node[T], segments: list[str], index: int) -> Iterator[dict[str 
         yield from _walk(node.parameter, segments, index + 1)
     if node.rest:
         yield node.rest
+
+
+def _match(target: _Target[T], params: dict[str, str]) -> Match[T]:
+    # A named tuple is made by a function in Python, unless it is made past that.
+    return cast("Match[T]", tuple.__new__(Match, (target.endpoint, params, target.pattern)))
 
 
 def _params(target: _Target[T], segments: list[str]) -> dict[str, str]:

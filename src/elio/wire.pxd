@@ -9,6 +9,8 @@ from elio.websocket.connection cimport Connection
 
 cdef int _BURSTS
 cdef double _NEVER
+cdef object _OPEN
+cdef object _SERVER
 
 
 cdef class Wire(Outlet)

@@ -38,6 +38,8 @@ _BURSTS: Final = 16
 """Bursts of messages handled in one turn of the loop before other connections have theirs."""
 
 _NEVER: Final = inf
+_OPEN: Final = State.OPEN
+_SERVER: Final = Role.SERVER
 
 _LINGER: Final = 1.0
 """Seconds for which input is still taken (and dropped) after a failure: a reset must not overtake our close frame."""
@@ -348,7 +350,7 @@ class Wire(Outlet):
     def _finish(self) -> None:
         """Both close frames are exchanged: the server closes the stream first, the client waits for that (7.1.1)."""
         self._discarding = True
-        if self._connection.role is Role.SERVER:
+        if self._connection.role is _SERVER:
             self._stream.close()
         self._set_deadline(self._runtime.limits.close_timeout)
 
@@ -443,7 +445,7 @@ class Wire(Outlet):
         if self._is_stalled(now):
             self._cut_stalled()
             return
-        if self._ping_due and self._connection.state is State.OPEN:
+        if self._ping_due and self._connection.state is _OPEN:
             self._keep_alive(now)
         self._schedule()
 

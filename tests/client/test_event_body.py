@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from elio.errors import EventTooBig, RemoteProtocolError, StreamStalled
 from elio.http.coding import make_decoder
 from elio.limits import Limits
 from elio.net.runtime import Runtime
-from elio.net.timer import CoarseTimer
+from elio.net.timer import CoarseTimer, Timed
 from elio.sse.event import Event
 from elio.sse.parser import Parser
 from support.event_streams import ways
@@ -41,21 +41,22 @@ class FakeBody:
         self.is_aborted = True
 
 
-class Clock:
+class Clock(CoarseTimer):
     """A timer whose time the test sets."""
 
     def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop())
         self.time = 1000.0
-        self.scheduled: dict[object, float] = {}
+        self.scheduled: dict[Timed, float] = {}
 
     def now(self) -> float:
         return self.time
 
-    def schedule(self, item: object, when: float) -> int:
+    def schedule(self, item: Timed, when: float) -> int:
         self.scheduled[item] = when
         return 0
 
-    def forget(self, item: object, bucket: int) -> None:
+    def forget(self, item: Timed, bucket: int) -> None:
         self.scheduled.pop(item, None)
 
     def close(self) -> None:
@@ -68,7 +69,7 @@ class Stream:
     def __init__(self, *codings: str, limits: Limits | None = None, signs: Signs | None = None) -> None:
         self.clock = Clock()
         limits = limits or Limits(max_queue=4)
-        self.runtime = Runtime(asyncio.get_running_loop(), limits, timer=cast(CoarseTimer, self.clock))
+        self.runtime = Runtime(asyncio.get_running_loop(), limits, timer=self.clock)
         self.response = FakeBody()
         self.feed = EventFeed(self.runtime)
         self.parser = Parser(max_event_size=self.runtime.limits.max_event_size)

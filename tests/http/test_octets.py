@@ -45,4 +45,6 @@ def test_octets_are_counted_inside_of_bounds() -> None:
 
 @pytest.mark.parametrize("value", [b"a", b" \t a b\xe9 \t", b"", b" "])
 def test_a_value_is_read_up_to_the_end_of_its_line(value: bytes) -> None:
-    assert octets.value_at(b"\r\nA:" + value + b"\r\nB: c\r\n", 4) == value.strip(b" \t").decode("latin-1")
+    lines = b"\r\nA:" + value + b"\r\nB: c\r\n"
+    assert octets.octets_at(lines, 4) == value.strip(b" \t")
+    assert octets.value_at(lines, 4) == value.strip(b" \t").decode("latin-1")

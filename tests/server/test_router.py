@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from elio import ConfigurationError, EventStream, HTTPError, Request, Response, Router, WebSocket
+from elio.headers import Headers
+from elio.http.message import RequestHead
 from elio.server.router import Handler
 from elio.server.upgrade import Streaming, Upgrade
 from support.request import make_request
@@ -138,8 +140,8 @@ async def test_an_event_stream_route_stands_for_the_stream() -> None:
 
 
 async def _upgrade(router: Router, target: str) -> Response:
-    request = make_request("GET", target, [("Host", "localhost"), ("Upgrade", "websocket"), ("Connection", "Upgrade")])
-    return await router.build()(Request(request.head._replace(upgrade=("websocket",))))
+    headers = Headers([("Host", "localhost"), ("Upgrade", "websocket"), ("Connection", "Upgrade")])
+    return await router.build()(Request(RequestHead("GET", target, "1.1", headers, upgrade=("websocket",))))
 
 
 async def test_a_websocket_asked_for_as_a_page_is_426_and_a_page_asked_for_as_a_websocket_a_page() -> None:

@@ -50,7 +50,10 @@ _HOST: Final = b"\r\nhost:"
 
 
 class _Nothing:
-    """The callbacks of a parser of which only the verdict is wanted."""
+    """The callbacks of a parser of which only the verdict is wanted: none, said so that it need not search for them."""
+
+    on_message_begin = on_url = on_status = on_header = on_headers_complete = None
+    on_body = on_message_complete = on_chunk_header = on_chunk_complete = None
 
 
 _NOTHING: Final = _Nothing()
@@ -138,12 +141,12 @@ def parse_request_head(raw: bytes) -> RequestHead:
         target.decode("ascii"),
         version,
         WireHeaders(raw[line_end:-2]),
-        _keeps_alive(connection, version),
+        keep_alive=_keeps_alive(connection, version),
         # RFC 9110 7.8: from HTTP/1.0 it must be ignored.
-        _upgrade(lower) if b"upgrade" in connection and version == "1.1" else (),
-        length,
-        has_body,
-        has_body and version == "1.1" and _value(lower, b"\r\nexpect:") == b"100-continue",
+        upgrade=_upgrade(lower) if b"upgrade" in connection and version == "1.1" else (),
+        content_length=length,
+        has_body=has_body,
+        expects_continue=has_body and version == "1.1" and _value(lower, b"\r\nexpect:") == b"100-continue",
     )
 
 
@@ -221,8 +224,7 @@ def _value(lower: bytes, name: bytes) -> bytes | None:
     start = octets.find(lower, name, 0)
     if start < 0:
         return None
-    start += len(name)
-    return lower[start : octets.find(lower, b"\r\n", start)].strip(b" \t")
+    return octets.octets_at(lower, start + len(name))
 
 
 def _tokens(lower: bytes, name: bytes) -> list[bytes]:
@@ -230,13 +232,13 @@ def _tokens(lower: bytes, name: bytes) -> list[bytes]:
     items: list[bytes] = []
     start = octets.find(lower, name, 0)
     while start >= 0:
-        end = octets.find(lower, b"\r\n", start + 2)
-        value = lower[start + len(name) : end]
+        start += len(name)
+        value = octets.octets_at(lower, start)
         if octets.count(value, b",", 0, len(value)):
             items += [item.strip(b" \t") for item in value.split(b",")]
         else:
-            items.append(value.strip(b" \t"))
-        start = octets.find(lower, name, end)
+            items.append(value)
+        start = octets.find(lower, name, start)
     return items
 
 
@@ -260,7 +262,7 @@ def _check_target(method: bytes, target: bytes) -> None:
     if method == b"CONNECT":
         # RFC 9110 9.3.6: this is an origin server. The extended CONNECT of RFC 8441 exists in HTTP/2 only.
         raise bad_request("CONNECT is not implemented", 501)
-    if target.find(b"#") >= 0:
+    if octets.count(target, b"#", 0, len(target)):
         raise bad_request(f"request target {_shown(target)} has a fragment")
     if target[0] == 0x2F:
         return

@@ -2,8 +2,18 @@
 
 cimport cython
 
-from elio.http.collector cimport HeadCollector
+from elio.headers cimport Headers
+from elio.http.collector cimport HeadCollector, split_head
+from elio.http.head cimport parse_request_head
+from elio.http.message cimport RequestHead
 from elio.http.response cimport ResponseWriter
+
+cdef object _HEAD
+cdef object _BODY
+cdef object _UPGRADE
+cdef object _COMPLETE
+cdef object _SWITCHED
+cdef object _FAILED
 
 
 cdef class ServerConnection:
@@ -12,7 +22,7 @@ cdef class ServerConnection:
     cdef HeadCollector _collector
     cdef bytes _rest
     cdef object _state
-    cdef object _head
+    cdef RequestHead _head
     cdef object _body
     cdef bint _eof
     cdef readonly bint expects_continue
@@ -25,13 +35,14 @@ cdef class ServerConnection:
     cdef list _read_rest(self)
     cdef bytes _take_rest(self)
     cdef _fail(self)
+    @cython.locals(head=RequestHead, raw=bytes, rest=bytes, found=tuple)
     cdef _receive_head(self, bytes data, list events)
     cdef tuple _find_head(self, bytes data)
-    cdef _begin_request(self, head, bytes raw)
+    cdef _begin_request(self, RequestHead head, bytes raw)
     cdef _receive_body(self, bytes data, list events)
     cpdef bytes take_rest(self)
     cpdef list decline_upgrade(self)
-    cdef _send_switch(self, headers, body_size, str date)
+    cpdef send_switch(self, Headers headers, str date)
     cdef bint _will_be_read(self) except -1
     cpdef send_body(self, data)
     cpdef end_body(self)

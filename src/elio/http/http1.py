@@ -10,7 +10,7 @@ Not here: time-outs (ask ``head_started``), the protocol after an upgrade, HTTP/
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..headers import Headers
@@ -33,6 +33,15 @@ class _State(Enum):
     COMPLETE = "behind a request; what follows stays raw"
     SWITCHED = "another protocol has taken over"
     FAILED = "the client broke the protocol; nothing is read any more"
+
+
+# Looking up a member of an Enum costs as much as the rest of a small method.
+_HEAD: Final = _State.HEAD
+_BODY: Final = _State.BODY
+_UPGRADE: Final = _State.UPGRADE
+_COMPLETE: Final = _State.COMPLETE
+_SWITCHED: Final = _State.SWITCHED
+_FAILED: Final = _State.FAILED
 
 
 class ServerConnection:
@@ -69,7 +78,7 @@ class ServerConnection:
         self._expect_head()
 
     def _expect_head(self) -> None:
-        self._state = _State.HEAD
+        self._state: _State = _HEAD
         self._head: RequestHead | None = None
         self._body: BodyDecoder | None = None
         self.expects_continue = False
@@ -79,7 +88,7 @@ class ServerConnection:
     @property
     def head_started(self) -> bool:
         """Whether the first bytes of a head have come and its end has not."""
-        return self._state is _State.HEAD and self._collector is not None and self._collector.started
+        return self._state is _HEAD and self._collector is not None and self._collector.started
 
     @property
     def waiting_size(self) -> int:
@@ -94,7 +103,7 @@ class ServerConnection:
     @property
     def request_complete(self) -> bool:
         """Whether the present request has been received to its end."""
-        return self._state is _State.COMPLETE
+        return self._state is _COMPLETE
 
     @property
     def response_begun(self) -> bool:
@@ -114,7 +123,7 @@ class ServerConnection:
     @property
     def keep_alive(self) -> bool:
         """Whether the connection can be used after the present response; until that is begun, as far as is known."""
-        if self._state is _State.FAILED or not self._writer.keep_alive:
+        if self._state is _FAILED or not self._writer.keep_alive:
             return False
         return self._head is None or self._head.keep_alive
 
@@ -134,11 +143,11 @@ class ServerConnection:
         """
         events: list[Event] = []
         try:
-            if self._state is _State.HEAD:
+            if self._state is _HEAD:
                 self._receive_head(data, events)
-            elif self._state is _State.BODY:
+            elif self._state is _BODY:
                 self._receive_body(data, events)
-            elif self._state is not _State.FAILED and (self._state is not _State.COMPLETE or self.keep_alive):
+            elif self._state is not _FAILED and (self._state is not _COMPLETE or self.keep_alive):
                 self._rest += data
         except RemoteProtocolError as error:
             self._fail()
@@ -152,7 +161,7 @@ class ServerConnection:
             A violation if it left in the middle of a request.
         """
         self._eof = True
-        if self.head_started or self._state is _State.BODY:
+        if self.head_started or self._state is _BODY:
             self._fail()
             return [bad_request("connection ended in the middle of a request")]
         return []
@@ -183,7 +192,7 @@ class ServerConnection:
         return rest
 
     def _fail(self) -> None:
-        self._state = _State.FAILED
+        self._state = _FAILED
         self._rest = b""
 
     def _receive_head(self, data: bytes, events: list[Event]) -> None:
@@ -195,14 +204,14 @@ class ServerConnection:
         self._begin_request(head, raw)
         events.append(head)
         if head.upgrade:
-            self._state = _State.UPGRADE
+            self._state = _UPGRADE
             self._rest += rest
         elif self._body is None:
-            self._state = _State.COMPLETE
+            self._state = _COMPLETE
             self._rest += rest
             events.append(END_OF_BODY)
         else:
-            self._state = _State.BODY
+            self._state = _BODY
             self._receive_body(rest, events)
 
     def _find_head(self, data: bytes) -> tuple[bytes, bytes] | None:
@@ -242,7 +251,7 @@ class ServerConnection:
         self.expects_continue = False
         self._rest += decode_body(decoder, data, events.append)
         if decoder.end is not None:
-            self._state = _State.COMPLETE
+            self._state = _COMPLETE
             events.append(decoder.end)
 
     # -- upgrading
@@ -253,7 +262,7 @@ class ServerConnection:
         Raises:
             LocalProtocolError: 101 was not sent.
         """
-        if self._state is not _State.SWITCHED:
+        if self._state is not _SWITCHED:
             raise LocalProtocolError("take_rest before 101 Switching Protocols")
         return self._take_rest()
 
@@ -266,12 +275,12 @@ class ServerConnection:
         Raises:
             LocalProtocolError: no upgrade is asked for.
         """
-        if self._state is not _State.UPGRADE:
+        if self._state is not _UPGRADE:
             raise LocalProtocolError("no upgrade is asked for")
         if self._body is None:
-            self._state = _State.COMPLETE
+            self._state = _COMPLETE
             return [END_OF_BODY]
-        self._state = _State.BODY
+        self._state = _BODY
         return self._read_rest()
 
     # -- sending
@@ -320,7 +329,9 @@ class ServerConnection:
         if self._writer.begun:
             raise LocalProtocolError("a second response to one request")
         if status == 101:
-            self._send_switch(headers, body_size, date)
+            if body_size:
+                raise LocalProtocolError("101 Switching Protocols has no body")
+            self.send_switch(headers, date)
             return
         if status < 200:
             raise LocalProtocolError(f"status {status} does not end a request")
@@ -334,25 +345,26 @@ class ServerConnection:
             old_client=head is not None and head.http_version == "1.0",
             date=date,
         )
-        if self._state is _State.UPGRADE and self._body is None:
-            self._state = _State.COMPLETE
+        if self._state is _UPGRADE and self._body is None:
+            self._state = _COMPLETE
 
-    def _send_switch(self, headers: Headers, body_size: int | None, date: str) -> None:
-        if self._state is not _State.UPGRADE:
+    def send_switch(self, headers: Headers, date: str) -> None:
+        """Send ``101 Switching Protocols``: what :meth:`send_response` does with that status."""
+        if self._writer.begun:
+            raise LocalProtocolError("a second response to one request")
+        if self._state is not _UPGRADE:
             raise LocalProtocolError("101 Switching Protocols to a request that does not ask for an upgrade")
         if self._body is not None:
             # RFC 9110 7.8: not before the whole request was received; its body is no part of the other protocol.
             raise LocalProtocolError("101 Switching Protocols to a request with a body")
-        if body_size:
-            raise LocalProtocolError("101 Switching Protocols has no body")
         self._writer.write_switch(headers, date)
-        self._state = _State.SWITCHED
+        self._state = _SWITCHED
 
     def _will_be_read(self) -> bool:
         """Whether so little of the request is left that it is read to its end for the sake of the next one."""
-        if self._body is None or self._state is _State.COMPLETE:
+        if self._body is None or self._state is _COMPLETE:
             return True
-        if self._state is _State.UPGRADE or self.expects_continue or not isinstance(self._body, LengthDecoder):
+        if self._state is _UPGRADE or self.expects_continue or not isinstance(self._body, LengthDecoder):
             return False
         return self._body.remaining <= self._limits.body_buffer_size
 

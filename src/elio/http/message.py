@@ -9,7 +9,8 @@ import datetime
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import Final
 
 from ..headers import Headers
 
@@ -39,8 +40,22 @@ _ASCTIME: Final = re.compile(
 )
 
 
-class RequestHead(NamedTuple):
-    """The head of a request: the request line and the header lines (RFC 9112 3, 5).
+_FACTS: Final = (
+    "content_length",
+    "expects_continue",
+    "has_body",
+    "headers",
+    "http_version",
+    "keep_alive",
+    "method",
+    "target",
+    "upgrade",
+)
+_facts_of: Final = attrgetter(*_FACTS)
+
+
+class RequestHead:
+    """The head of a request: the request line and the header lines (RFC 9112 3, 5). Nobody changes it.
 
     Attributes:
         method: as sent; methods are case-sensitive.
@@ -54,15 +69,46 @@ class RequestHead(NamedTuple):
         expects_continue: whether the client waits for ``100 Continue`` before it sends the body (RFC 9110 10.1.1).
     """
 
-    method: str
-    target: str
-    http_version: str
-    headers: Headers
-    keep_alive: bool = True
-    upgrade: tuple[str, ...] = ()
-    content_length: int | None = None
-    has_body: bool = False
-    expects_continue: bool = False
+    # Asked a dozen times for each request: compiled, its attributes cost next to nothing, unlike those of a dataclass.
+    __slots__ = _FACTS
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        http_version: str,
+        headers: Headers,
+        *,
+        keep_alive: bool = True,
+        upgrade: tuple[str, ...] = (),
+        content_length: int | None = None,
+        has_body: bool = False,
+        expects_continue: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.http_version = http_version
+        self.headers = headers
+        self.keep_alive = keep_alive
+        self.upgrade = upgrade
+        self.content_length = content_length
+        self.has_body = has_body
+        self.expects_continue = expects_continue
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _FACTS or hasattr(self, name):
+            raise AttributeError(f"the head of a request is what it is: {name} cannot be set")
+        object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RequestHead):
+            return NotImplemented
+        return bool(_facts_of(self) == _facts_of(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<RequestHead {self.method} {self.target!r} HTTP/{self.http_version} {self.headers!r}>"
 
     def asks_for(self, protocol: str) -> bool:
         """Whether a GET request asks to go on in this protocol, written in lower case."""
@@ -71,13 +117,13 @@ class RequestHead(NamedTuple):
     @property
     def host(self) -> str:
         """The authority that is asked: that of an absolute target, else the ``Host`` header (RFC 9112 3.2.2)."""
-        authority = self.target.partition("://")[2].partition("?")[0].partition("/")[0] if self._is_absolute else ""
+        authority = self.target.partition("://")[2].partition("?")[0].partition("/")[0] if self._is_absolute() else ""
         return authority or self.headers.get("host") or ""
 
     @property
     def origin_target(self) -> str:
         """Path and query of the target, also of an absolute one; ``*`` stays as it is."""
-        if not self._is_absolute:
+        if not self._is_absolute():
             return self.target
         rest = self.target.partition("://")[2]
         start = re.search(r"[/?]", rest)
@@ -86,9 +132,8 @@ class RequestHead(NamedTuple):
         path = rest[start.start() :]
         return path if path[0] == "/" else "/" + path
 
-    @property
     def _is_absolute(self) -> bool:
-        return self.target[:1] not in ("/", "*", "")
+        return self.target != "" and self.target[0] != "/" and self.target[0] != "*"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "find", "find_name", "value_at"]
+__all__ = ["count", "find", "find_name", "octets_at", "value_at"]
 
 
 def find(data: bytes, line_start: bytes, start: int) -> int:
@@ -20,6 +20,11 @@ def count(data: bytes, octet: bytes, start: int, end: int) -> int:
     return data.count(octet, start, end)
 
 
-def value_at(data: bytes, start: int) -> str:
+def octets_at(data: bytes, start: int) -> bytes:
     """The value of the header line in which ``start`` is behind the colon, without the white space around it."""
-    return data[start : data.find(b"\r\n", start)].strip(b" \t").decode("latin-1")
+    return data[start : data.find(b"\r\n", start)].strip(b" \t")
+
+
+def value_at(data: bytes, start: int) -> str:
+    """The same as text."""
+    return octets_at(data, start).decode("latin-1")

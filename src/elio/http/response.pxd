@@ -2,6 +2,7 @@
 
 cimport cython
 
+from elio.headers cimport Headers
 from elio.http cimport octets
 
 cdef dict _STATUS_LINES
@@ -9,7 +10,7 @@ cdef dict _STATUS_LINES
 
 cdef bytes _status_line(status)
 @cython.locals(count=Py_ssize_t, block=bytes, size=Py_ssize_t, newlines=Py_ssize_t, returns=Py_ssize_t)
-cpdef bytes encode_headers(headers)
+cpdef bytes encode_headers(Headers headers)
 
 
 @cython.no_gc
@@ -24,7 +25,7 @@ cdef class ResponseWriter:
 
     cpdef reset(self)
     @cython.locals(head=bytes, lower=bytes, line=bytes)
-    cpdef write_switch(self, headers, str date)
+    cpdef write_switch(self, Headers headers, str date)
     cpdef write_body(self, data)
     cpdef write_end(self)
     cdef _push(self, bytes data)

@@ -5,6 +5,8 @@ cimport cython
 from elio.headers cimport Headers
 from elio.http cimport octets
 
+cdef dict _LINE_STARTS
+
 
 @cython.locals(lines=list)
 cpdef list parse_fields(bytes block)
@@ -20,3 +22,7 @@ cdef class WireHeaders(Headers):
     cpdef get(self, name, default=?)
     @cython.locals(key=bytes, start=Py_ssize_t)
     cpdef list get_all(self, name)
+
+
+@cython.locals(key=bytes)
+cdef bytes _line_start(str name)

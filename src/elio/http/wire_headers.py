@@ -8,7 +8,7 @@ Not here: checking them. The bytes have passed the parser.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Final
 
 from ..headers import Headers
 from . import octets
@@ -66,7 +66,15 @@ class WireHeaders(Headers):
         return values
 
 
-@lru_cache(maxsize=128)
+_LINE_STARTS: Final[dict[str, bytes]] = {}
+_MAX_LINE_STARTS: Final = 256
+
+
 def _line_start(name: str) -> bytes:
     """What a line of that name begins with; a colon would reach into the value, so it is made what no name has."""
-    return f"\r\n{name.lower().replace(':', '?')}:".encode("ascii", "replace")
+    key = _LINE_STARTS.get(name)
+    if key is None:
+        if len(_LINE_STARTS) >= _MAX_LINE_STARTS:  # a program looks up a few names, unless it makes them up
+            _LINE_STARTS.clear()
+        key = _LINE_STARTS[name] = f"\r\n{name.lower().replace(':', '?')}:".encode("ascii", "replace")
+    return key

@@ -16,6 +16,8 @@ from asyncio import CancelledError, InvalidStateError
 from asyncio.base_tasks import _task_get_stack, _task_print_stack
 from contextvars import copy_context
 
+from elio.net.ready import running_task
+
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
@@ -41,7 +43,6 @@ cdef object _enter_task = asyncio.tasks._enter_task
 cdef object _leave_task = asyncio.tasks._leave_task
 cdef object _register_task = asyncio.tasks._register_task
 cdef object _unregister_task = asyncio.tasks._unregister_task
-cdef object _current_task = asyncio.current_task
 cdef unsigned long long _count = 0
 
 
@@ -53,7 +54,7 @@ cdef class DirectTask(Resumable):
         self._name = None if name is None else str(name)
         self._context = copy_context()
         self._log_destroy_pending = True
-        if eager and _current_task(loop) is None:
+        if eager and running_task(loop) is None:
             self._step(None)
         else:
             self._register()

@@ -1,5 +1,7 @@
 # The types of runtime.py for its compiled twin.
 
+from elio.net.timer cimport CoarseTimer
+
 cdef class Traffic:
     cdef public unsigned long long bytes_received
     cdef public unsigned long long bytes_sent
@@ -13,7 +15,7 @@ cdef class Traffic:
 cdef class Runtime:
     cdef readonly object loop
     cdef readonly object limits
-    cdef readonly object timer
+    cdef readonly CoarseTimer timer
     cdef readonly object departure
     cdef readonly Traffic traffic
     cdef readonly object channels

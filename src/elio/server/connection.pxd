@@ -3,15 +3,14 @@
 cimport cython
 
 from elio.http.http1 cimport ServerConnection
+from elio.http.message cimport RequestHead
 from elio.net.outlet cimport Outlet
 from elio.server.context cimport Context
-from elio.server.exchange cimport Exchange
+from elio.server.exchange cimport Exchange, Line
+from elio.session cimport WebSocket
 
 
-cdef class HttpConnection(Outlet):
-    cdef readonly Context context
-    cdef readonly ServerConnection http
-    cdef readonly object client
+cdef class HttpConnection(Line):
     cdef Exchange _exchange
     cdef double _asked_at
     cdef double _deadline
@@ -25,13 +24,13 @@ cdef class HttpConnection(Outlet):
     cpdef data_received(self, bytes data)
     cpdef connection_lost(self, exc)
     cdef _handle(self, list events)
-    cdef _begin(self, head)
+    cdef _begin(self, RequestHead head)
     cdef _answer(self)
     cdef _violated(self, error)
     cpdef done(self)
     cdef _next(self)
     cpdef stream_opened(self)
-    cpdef leave(self, ws)
+    cpdef leave(self, WebSocket ws)
     cdef _fail(self, error, cause)
     cdef _close_behind_response(self)
     cdef _close(self)

@@ -5,7 +5,6 @@ The protocol is :mod:`elio.http`; a request that becomes a WebSocket takes the s
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from math import inf
 from typing import Any, Final
 
@@ -15,11 +14,10 @@ from ..event_stream import EventStream
 from ..http.http1 import Event, ServerConnection
 from ..http.message import EndOfBody, RequestHead
 from ..net.outlet import Outlet
-from ..net.runtime import Runtime
-from ..net.stream import Stream, lasting_peer, peer_name
+from ..net.stream import lasting_peer, peer_name
 from ..session import WebSocket
 from .context import Context
-from .exchange import Exchange
+from .exchange import Exchange, Line
 from .failures import error_response, too_many
 
 __all__ = ["HttpConnection"]
@@ -40,8 +38,8 @@ _READ_AHEAD: Final = 64 * 1024
 """Bytes of pipelined requests that are kept; reading stops above."""
 
 
-class HttpConnection(Outlet):
-    """The receiver of one accepted stream (an :class:`elio.server.exchange.Line`).
+class HttpConnection(Line):
+    """The receiver of one accepted stream.
 
     Args:
         context: of the server.
@@ -57,15 +55,12 @@ class HttpConnection(Outlet):
         "_lingering",
         "_reading_paused",
         "_shutting_down",
-        "client",
-        "context",
-        "http",
     )
 
     def __init__(self, context: Context, client: str = "") -> None:
         self.context = context
         self.http = ServerConnection(context.runtime.limits)
-        self.client: str | Stream = client
+        self.client = client
         self._exchange: Exchange | None = None
         self._asked_at = inf
         self._bucket = -1
@@ -237,18 +232,9 @@ class HttpConnection(Outlet):
     # -- for exchanges -------------------------------------------------------------------------------------------------
 
     @property
-    def runtime(self) -> Runtime:
-        """The surroundings."""
-        return self.context.runtime
-
-    @property
     def is_last(self) -> bool:
         """Whether the connection closes behind the present exchange: its end is near, or explained already."""
         return self._shutting_down or self.context.closing or self.cause is not None
-
-    def room(self, size: int) -> Coroutine[Any, Any, None]:
-        """What a sender of so many bytes awaits."""
-        return self._room(size)
 
     def stream_opened(self) -> None:
         """The present answer is an event stream, which looks after its time by itself."""

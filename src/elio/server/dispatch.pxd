@@ -1,5 +1,8 @@
 # The types of dispatch.py for its compiled twin.
 
+cimport cython
+
+from elio.http.message cimport RequestHead
 from elio.request cimport Request
 
 
@@ -8,6 +11,7 @@ cdef class Dispatcher:
     cdef object _scopes
     cdef object _table
 
+    @cython.locals(head=RequestHead)
     cdef _find(self, Request request)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final, cast
 
 from ..body import EMPTY_BODY, Body
 from ..causes import Cause, HandlerError, RequestTimeout
@@ -16,6 +16,8 @@ from ..headers import Headers
 from ..http.http1 import ServerConnection
 from ..http.message import RequestHead
 from ..http.response import encode_chunk
+from ..net.outlet import Outlet
+from ..net.ready import running_task
 from ..net.runtime import Runtime
 from ..net.stream import Stream, peer_name
 from ..net.task import start_task
@@ -34,60 +36,50 @@ __all__ = ["Exchange", "Line"]
 _NO_LINE: Final[Any] = None
 
 
-class Line(Protocol):
-    """The connection below, as far as an exchange needs it."""
+class Line(Outlet):
+    """Base of the connection below, as far as an exchange needs it.
+
+    Attributes:
+        context: of the server.
+        http: the protocol.
+        client: the peer as ``"ip:port"``, or a stream that remembers it.
+    """
+
+    __slots__ = ("client", "context", "http")
 
     context: Context
     http: ServerConnection
     client: str | Stream
 
     @property
-    def stream(self) -> Stream:
-        """The stream below."""
-        ...
-
-    @property
     def runtime(self) -> Runtime:
         """The surroundings."""
-        ...
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the client has gone."""
-        ...
+        return self.context.runtime
 
     @property
     def is_last(self) -> bool:
         """Whether the connection closes behind this exchange."""
-        ...
-
-    def flush(self) -> None:
-        """Write what the protocol has."""
-        ...
+        raise NotImplementedError
 
     def room(self, size: int) -> Coroutine[Any, Any, None]:
         """What a sender of so many bytes awaits."""
-        ...
+        return self._room(size)
 
     def regulate(self) -> None:
         """Read from the stream or stop it, as the body has room."""
-        ...
+        raise NotImplementedError
 
     def stream_opened(self) -> None:
         """The present answer is an event stream, which looks after its time by itself."""
-        ...
+        raise NotImplementedError
 
     def leave(self, ws: WebSocket) -> None:
         """The stream belongs to the WebSocket now."""
-        ...
-
-    def explain(self, cause: Cause) -> None:
-        """Why the connection is about to end."""
-        ...
+        raise NotImplementedError
 
     def done(self) -> None:
         """The answer is complete, or will never be."""
-        ...
+        raise NotImplementedError
 
 
 class Exchange:
@@ -146,7 +138,7 @@ class Exchange:
     @property
     def _running(self) -> asyncio.Task[Any]:
         """The task that answers: the current one as long as its first step lasts."""
-        task = self._task or asyncio.current_task()
+        task = self._task or cast("asyncio.Task[Any] | None", running_task(self._line.runtime.loop))
         if task is None:
             raise LocalProtocolError("the request is not being answered")
         return task
@@ -186,7 +178,7 @@ class Exchange:
             pause=self._line.regulate,
             resume=self._resume_body,
             on_first_read=self._send_continue if head.expects_continue else None,
-            on_silence=self._line.explain,
+            on_silence=self._body_is_silent,
         )
 
     def _send_continue(self) -> None:
@@ -207,6 +199,9 @@ class Exchange:
         pace, self._pace = self._pace, None
         if pace is not None:
             pace.stop()
+
+    def _body_is_silent(self, cause: Cause) -> None:
+        self._line.explain(cause)
 
     def _body_is_slow(self, cause: RequestTimeout) -> None:
         self._pace = None
@@ -270,7 +265,8 @@ class Exchange:
         run: Run | None = None
         try:
             refusal = self._refusal()
-            response = await respond(self._context, request) if refusal is None else error_response(refusal)
+            answer = respond(self._context, request) if refusal is None else error_response(refusal)
+            response = answer if isinstance(answer, Response) else await answer
             if isinstance(response, Upgrade):
                 run = self._open_websocket(response)
             elif isinstance(response, Streaming) and request.method != "HEAD":
@@ -401,7 +397,7 @@ class Exchange:
 
     def _open_websocket(self, response: Upgrade) -> WebSocketRun:
         context = self._context
-        ws = self.websocket = open_websocket(self, self.request, response, origins=context.origins)
+        ws = self.websocket = open_websocket(self, self.request, response, context.origins)
         context.websockets[ws] = self._running
         self.request.watch_identity(ws.runtime, ws.expire)
         return WebSocketRun(ws, response.route, context)
@@ -409,7 +405,7 @@ class Exchange:
     def switch(self, ws: WebSocket, headers: Headers) -> bytes:
         """Answer 101, and let the stream's bytes come to the WebSocket from now on."""
         line = self._line
-        line.http.send_response(101, headers, body_size=0, date=line.context.date())
+        line.http.send_switch(headers, self._context.date())
         line.flush()
         self._log(101)
         self._context.counters.count_handshake("101")

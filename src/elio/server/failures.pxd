@@ -1,1 +1,3 @@
 # The types of failures.py for its compiled twin.
+
+cpdef respond(context, request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 
 from ..causes import OverLimit
 from ..errors import ClientDisconnected, HTTPError, RemoteProtocolError
@@ -35,11 +36,22 @@ def too_many(excess: OverLimit) -> HTTPError:
     return HTTPError(503, f"too many connections{whose}", headers=[("Retry-After", "5")])
 
 
-async def respond(context: Context, request: Request) -> Response:
-    """Call the application; what it raises becomes a response. A failure is logged once, with its traceback."""
+def respond(context: Context, request: Request) -> Response | Awaitable[Response]:
+    """Call the application; what it raises becomes a response. A failure is logged once, with its traceback.
+
+    Returns:
+        The response; something to await if it is not there yet.
+    """
     try:
         answer = context.app(request)
-        response = answer if isinstance(answer, Response) else await answer
+    except Exception as error:
+        return response_to(context, request, error)
+    return answer if isinstance(answer, Response) else _settle(context, request, answer)
+
+
+async def _settle(context: Context, request: Request, answer: Awaitable[Response]) -> Response:
+    try:
+        response = await answer
         if isinstance(response, Response):
             return response
         raise TypeError(f"a handler must return a Response, not {type(response).__name__}")

@@ -1,8 +1,15 @@
 # The types of upgrade.py for its compiled twin.
 
+cimport cython
+
+from elio.headers cimport Headers
+from elio.http.message cimport RequestHead
+from elio.net.runtime cimport Runtime
 from elio.request cimport Request
 from elio.server.context cimport Context
 from elio.session cimport WebSocket
+from elio.websocket.connection cimport Connection
+from elio.websocket.handshake cimport accept_response, check_version_and_key, parse_subprotocols
 
 
 cdef class _Handshake:
@@ -12,10 +19,14 @@ cdef class _Handshake:
     cdef object _key
     cdef Request _request
 
-    cpdef accept(self, ws, subprotocol, headers)
+    @cython.locals(answer=Headers)
+    cpdef accept(self, WebSocket ws, subprotocol, headers)
 
 
+@cython.locals(head=RequestHead)
 cdef str _check_handshake(Request request)
+@cython.locals(headers=Headers, runtime=Runtime, base=Runtime, connection=Connection)
+cpdef WebSocket open_websocket(carrier, Request request, upgrade, origins)
 
 
 cdef class WebSocketRun:
@@ -27,6 +38,7 @@ cdef class WebSocketRun:
     cpdef returned(self)
     cpdef failed(self, error)
     cpdef cancelled(self)
+    cpdef check_time(self, double now)
     cdef _cancel(self)
 
 

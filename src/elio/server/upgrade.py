@@ -179,7 +179,7 @@ class _Handshake:
             subprotocol = ws.subprotocol
         elif subprotocol.startswith(TICKET_SUBPROTOCOL) or subprotocol not in parse_subprotocols(self._request.headers):
             raise LocalProtocolError(f"subprotocol {subprotocol!r} was not offered by the client")
-        answer = accept_response(self._key, subprotocol=subprotocol, extensions=self._extensions)
+        answer = accept_response(self._key, subprotocol, self._extensions)
         if self._headers:
             answer.extend(self._headers)
         if headers:
@@ -202,7 +202,7 @@ def _check_handshake(request: Request) -> str:
     return check_request(head.method, head.http_version, head.headers)
 
 
-def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, *, origins: Sequence[str] | None) -> WebSocket:
+def open_websocket(carrier: Carrier, request: Request, upgrade: Upgrade, origins: Sequence[str] | None) -> WebSocket:
     """Check the handshake of RFC 6455 4.2.1 and make a ``WebSocket`` that is still to be accepted.
 
     Raises:
@@ -325,7 +325,12 @@ class WebSocketRun:
         if not ws.knows_the_end:
             self._cancel()
         elif ws in self._context.websockets:
-            ws.runtime.loop.call_later(ws.runtime.limits.disconnect_grace, self._cancel)
+            timer = ws.runtime.timer
+            timer.schedule(self, timer.now() + ws.runtime.limits.disconnect_grace)
+
+    def check_time(self, now: float) -> None:
+        """Called by the coarse timer: a handler that takes messages has had its time to find out."""
+        self._cancel()
 
     def _cancel(self) -> None:
         """Cancel the handler if it still runs."""

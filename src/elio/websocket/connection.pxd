@@ -7,6 +7,10 @@ from elio.websocket.frame cimport encode_head
 from elio.websocket.message cimport MessageDecoder
 
 cdef object _OPEN
+cdef object _CLOSING
+cdef object _CLOSED
+cdef object _CLIENT
+cdef object _SERVER
 cdef unsigned char _FIN
 cdef unsigned char _RSV1
 cdef unsigned char _TEXT

@@ -58,7 +58,13 @@ class State(Enum):
     """Nothing more is sent or received: both close frames have passed, the connection has failed, or TCP has ended."""
 
 
+# Looking up a member of an Enum costs as much as the rest of a small method.
 _OPEN: Final = State.OPEN
+_CLOSING: Final = State.CLOSING
+_CLOSED: Final = State.CLOSED
+_CLIENT: Final = Role.CLIENT
+_SERVER: Final = Role.SERVER
+_NO_STATUS: Final = CloseCode.NO_STATUS
 
 
 class NextStep(Enum):
@@ -129,16 +135,16 @@ class Connection:
         burst_size: int = 64 * 1024,
     ) -> None:
         self.role = role
-        self.state = State.OPEN
+        self.state: State = _OPEN
         self.close_sent: Close | None = None
         self.close_received: Close | None = None
         self.error: RemoteProtocolError | None = None
-        self._is_client = role is Role.CLIENT
+        self._is_client = role is _CLIENT
         self._deflate = deflate
         self._burst = burst
         self._burst_size = burst_size
         self._messages = MessageDecoder(
-            masked=role is Role.SERVER,
+            masked=role is _SERVER,
             deflate=deflate,
             max_message_size=max_message_size,
             max_fragments=max_fragments,
@@ -213,18 +219,18 @@ class Connection:
         """Answer with a close frame of the same code, unless one was sent (RFC 6455 5.5.1)."""
         self.close_received = close
         if self.close_sent is None:
-            self._queue_close(None if close.code == CloseCode.NO_STATUS else close.code)
-        self.state = State.CLOSED
+            self._queue_close(None if close.code == _NO_STATUS else close.code)
+        self.state = _CLOSED
 
     def _fail(self, error: RemoteProtocolError) -> None:
         """Send a close frame, unless one was sent, and receive no more (RFC 6455 7.1.7)."""
         self.error = error
         if self.close_sent is None:
             self._queue_close(error.close_code, _cut_reason(str(error)))
-        self.state = State.CLOSED
+        self.state = _CLOSED
 
     def _end(self) -> None:
-        self.state = State.CLOSED
+        self.state = _CLOSED
         self._messages.stop()
 
     # -- sending -----------------------------------------------------------------------------------------------------
@@ -314,7 +320,7 @@ class Connection:
         """
         self._check_open()
         self._queue_close(code, reason)
-        self.state = State.CLOSING
+        self.state = _CLOSING
 
     # -- sending the same to many ------------------------------------------------------------------------------------
 
@@ -411,7 +417,7 @@ class Connection:
 
     def _queue_close(self, code: int | None, reason: str = "") -> None:
         self._queue(_CLOSE, encode_close(code, reason))
-        self.close_sent = Close(CloseCode.NO_STATUS if code is None else code, reason)
+        self.close_sent = Close(_NO_STATUS if code is None else code, reason)
 
     def _queue_pong(self, payload: bytes) -> None:
         """Queue a pong, in place of the last one where too much waits to be sent already (RFC 6455 5.5.3)."""
@@ -434,7 +440,7 @@ class Connection:
         """
         if self.close_received is not None:
             return self.close_received.code
-        return CloseCode.ABNORMAL if self.state is State.CLOSED else None
+        return CloseCode.ABNORMAL if self.state is _CLOSED else None
 
     @property
     def close_reason(self) -> str:
@@ -449,7 +455,7 @@ class Connection:
     @property
     def next_step(self) -> NextStep:
         """What is to be done with TCP once ``data_to_send`` is out: the server closes first (RFC 6455 7.1.1)."""
-        if self.state is not State.CLOSED:
+        if self.state is not _CLOSED:
             return NextStep.CONTINUE
         return NextStep.WAIT if self._is_client and not self._eof else NextStep.CLOSE
 
