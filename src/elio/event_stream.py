@@ -121,7 +121,7 @@ class EventStream(Outlet):
     )
 
     def __init__(self, request: Request, response: StreamResponse, stream: Stream, runtime: Runtime) -> None:
-        super().__init__(stream, runtime)
+        Outlet.__init__(self, stream, runtime)
         self.request = request
         self._headers: Headers | None = None
         self._response = response

@@ -74,7 +74,7 @@ class WebSocket(Wire):
         opening: Opening | None = None,
         subprotocol: str | None = None,
     ) -> None:
-        super().__init__(connection, stream, runtime)
+        Wire.__init__(self, connection, stream, runtime)
         self.request = request
         self.response_headers: Headers | None = None
         self.subprotocol = subprotocol

@@ -40,6 +40,7 @@ _BURSTS: Final = 16
 _NEVER: Final = inf
 _OPEN: Final = State.OPEN
 _SERVER: Final = Role.SERVER
+_INTERNAL_ERROR: Final = CloseCode.INTERNAL_ERROR
 
 _LINGER: Final = 1.0
 """Seconds for which input is still taken (and dropped) after a failure: a reset must not overtake our close frame."""
@@ -115,7 +116,7 @@ class Wire(Outlet):
     )
 
     def __init__(self, connection: Connection, stream: Stream, runtime: Runtime) -> None:
-        super().__init__(stream, runtime)
+        Outlet.__init__(self, stream, runtime)
         self.latency: float | None = None
         self._connection = connection
         self._queue: deque[str | bytes] | None = None
@@ -325,7 +326,7 @@ class Wire(Outlet):
                 self._end()
 
     def _closed_by_peer(self, code: int, reason: str) -> None:
-        blockage = self._runtime.timer.blockage() if code == CloseCode.INTERNAL_ERROR else None
+        blockage = self._runtime.timer.blockage() if code == _INTERNAL_ERROR else None
         self.explain(blockage or PeerClosed(code, reason))
         self._end()
 

@@ -60,6 +60,10 @@ cdef class Connection:
     cdef _queue(self, unsigned char head, payload)
     cdef _push(self, bytes frame)
     cdef _queue_pong(self, bytes payload)
+    cdef _queue_close(self, code, reason=?)
+    cdef _receive_close(self, close)
+    cdef _fail(self, error)
+    cdef _end(self)
 
 
 cdef _as_bytes(data)
