@@ -382,6 +382,25 @@ def test_what_is_behind_an_upgrade_belongs_to_the_other_protocol() -> None:
         assert subject.receive_eof() == []
 
 
+def test_one_switch_answers_one_request() -> None:
+    subject = connection()
+    subject.receive_data(UPGRADE)
+    subject.send_switch(SWITCH, "")
+    assert subject.data_to_send() == b"HTTP/1.1 101 Switching Protocols\r\n" + SWITCH.encode() + b"\r\n"
+    with pytest.raises(LocalProtocolError, match="second"):
+        subject.send_switch(SWITCH, "")
+    assert subject.data_to_send() == b""
+
+
+@pytest.mark.parametrize(("request_", "problem"), [(GET, "does not ask"), (UPGRADE_BODY, "with a body")])
+def test_a_switch_that_was_not_asked_for_is_not_sent(request_: bytes, problem: str) -> None:
+    subject = connection()
+    subject.receive_data(request_)
+    with pytest.raises(LocalProtocolError, match=problem):
+        subject.send_switch(SWITCH, "")
+    assert subject.data_to_send() == b""
+
+
 def test_a_declined_upgrade_is_an_ordinary_request() -> None:
     for pieces in ways(UPGRADE + GET, seed=4):
         subject = connection()

@@ -41,6 +41,19 @@ def test_request_head_defaults_suit_a_plain_request() -> None:
     assert head.content_length is None
 
 
+def test_request_heads_are_equal_if_all_of_them_is() -> None:
+    assert request("/a", host="x") == request("/a", host="x")
+    assert request("/a", host="x") != request("/a", host="y")
+    assert request("/") != RequestHead("GET", "/", "1.1", Headers(), keep_alive=False)
+    assert request("/") != "/"
+    with pytest.raises(TypeError):
+        hash(request("/"))
+
+
+def test_a_request_head_says_what_it_asks_for() -> None:
+    assert repr(request("/a")) == f"<RequestHead GET '/a' HTTP/1.1 {Headers()!r}>"
+
+
 def test_only_a_get_asks_for_another_protocol() -> None:
     for method, asks in (("GET", True), ("POST", False)):
         head = RequestHead(method, "/", "1.1", Headers(), upgrade=("websocket", "h2c"))

@@ -131,3 +131,10 @@ def test_any_name_has_the_answer_of_ordinary_headers(pairs: list[tuple[str, str]
     for asked in (name, "a", "ab", "b", "a: b\r\na"):
         assert headers.get(asked) == ordinary.get(asked)
         assert headers.get_all(asked) == ordinary.get_all(asked)
+
+
+def test_a_program_may_look_up_more_names_than_are_kept() -> None:
+    headers = wire()
+    for number in range(1000):
+        assert headers.get(f"x-{number}") is None
+        assert headers["host"] == "a"
