@@ -51,7 +51,7 @@ class _Run:
 
     def after(self, position: Position, until: Position, limit: int) -> list[Entry]:
         """Records behind a position, as far as another."""
-        return between(self.entries, self.start, position, until)[:limit]
+        return between(self.entries, self.start, position, until, limit)
 
     def joined(self, other: _Run) -> _Run:
         """Both as one if they touch, else the other one alone, which is newer."""

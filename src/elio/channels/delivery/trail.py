@@ -42,7 +42,9 @@ def _offset(entry: Entry) -> int:
     return entry.position.offset
 
 
-def between(entries: Sequence[Entry], start: Position, after: Position, until: Position) -> list[Entry]:
+def between(
+    entries: Sequence[Entry], start: Position, after: Position, until: Position, limit: int | None = None
+) -> list[Entry]:
     """Those of consecutive records that are behind a position, up to another.
 
     Args:
@@ -50,10 +52,12 @@ def between(entries: Sequence[Entry], start: Position, after: Position, until: P
         start: behind which they go on. What is asked of before it, or of another epoch, is not here at all.
         after: behind which.
         until: up to where.
+        limit: how many at most, the first of them; all without one.
     """
     if not (after.epoch == until.epoch == start.epoch) or after.offset < start.offset:
         return []
-    return list(islice(entries, index_behind(entries, after.offset), index_behind(entries, until.offset)))
+    first, last = index_behind(entries, after.offset), index_behind(entries, until.offset)
+    return list(islice(entries, first, last if limit is None else min(last, first + limit)))
 
 
 class Trail:
