@@ -87,7 +87,7 @@ class Peer:
         size = much * 1021
         sent = self.line.server.write_pieces([b"head", b"x" * size])
         if not self.ends:
-            assert len(self.line.received(b"".join(sent))) == size + 4
+            assert len(self.line.read(b"".join(sent))) == size + 4
 
 
 def check(data: bytes) -> None:

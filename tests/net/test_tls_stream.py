@@ -7,7 +7,6 @@ import contextlib
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from elio.net.tls_stream import TlsRuntime, TlsStream
 from support.frames import random_cuts
 from support.site import Certificates, make_certificates
 from support.stream import FakeStream
-from support.tls import as_they_are
+from support.tls import Client, as_they_are, server_context
 
 Make = Callable[..., "Pair"]
 
@@ -83,17 +82,16 @@ class Timer:
         self._callback()
 
 
-class Pair:
+class Pair(Client):
     """The stream under test and a client of OpenSSL's, without a network between them."""
 
     def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext, timeout: float = 60.0) -> None:
+        super().__init__(client)
         self.raw = FakeStream()
         self.receiver = Receiver()
         self.loop = Timer()
         self.stream = TlsStream(TlsRuntime(self.loop, server, timeout), self.receiver)  # type: ignore[arg-type]
         self.stream.connection_made(self.raw)
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = client.wrap_bio(self._in, self._out, server_hostname="localhost")
 
     def exchange(self) -> None:
         """Let the bytes of both sides arrive."""
@@ -112,33 +110,9 @@ class Pair:
                 break
         self.exchange()
 
-    def sent(self, data: bytes) -> bytes:
-        """The records of the client for these bytes."""
-        for start in range(0, len(data), 16384):
-            self.client.write(data[start : start + 16384])
-        return self._out.read()
-
     def received(self) -> bytes:
-        """What the client gets to read; it has got the server's end if that ends with an empty read."""
-        self._in.write(self.raw.take())
-        data = b""
-        while True:
-            try:
-                part = self.client.read(65536)
-            except ssl.SSLWantReadError:
-                return data
-            if not part:
-                self.got_end = True
-                return data
-            data += part
-
-    got_end = False
-
-    def end(self) -> bytes:
-        """The client's close_notify."""
-        with pytest.raises(ssl.SSLWantReadError):
-            self.client.unwrap()
-        return self._out.read()
+        """What the client gets to read."""
+        return self.read(self.raw.take())
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +122,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def contexts(certificates: Certificates) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(Path(certificates.certificate), Path(certificates.key))
-    return server, certificates.client()
+    return server_context(certificates), certificates.client()
 
 
 @pytest.fixture(params=["fastest", "module"])

@@ -105,8 +105,8 @@ def test_input_that_was_dropped_is_not_read(open_line: Open) -> None:
 def test_what_is_written_is_read_by_the_client(open_line: Open, version: ssl.TLSVersion, size: int) -> None:
     line = open_line(version)
     data = random.Random(size).randbytes(size)
-    assert line.received(line.server.write(data)) == data
-    assert line.received(b"".join(line.server.write_pieces([data]))) == data
+    assert line.read(line.server.write(data)) == data
+    assert line.read(b"".join(line.server.write_pieces([data]))) == data
     assert line.server.take() == b""
 
 
@@ -114,7 +114,7 @@ def test_what_is_written_is_read_by_the_client(open_line: Open, version: ssl.TLS
 def test_records_of_any_cipher_grow_as_they_must(open_line: Open, ciphers: str) -> None:
     line = open_line(ssl.TLSVersion.TLSv1_2, ciphers)
     data = random.Random(1).randbytes(100_000)
-    assert line.received(line.server.write(data)) == data
+    assert line.read(line.server.write(data)) == data
     assert (
         b"".join(read_all(line.server, line.sent(data[start : start + 7])) for start in range(0, 700, 7)) == data[:700]
     )
@@ -124,7 +124,7 @@ def test_pieces_are_read_one_behind_the_other(open_line: Open) -> None:
     line = open_line()
     pieces = [b"head", b"", bytearray(b"body") * 30_000, memoryview(b"tail")]
     parts = line.server.write_pieces(pieces)  # type: ignore[arg-type]
-    assert line.received(b"".join(parts)) == b"head" + b"body" * 30_000 + b"tail"
+    assert line.read(b"".join(parts)) == b"head" + b"body" * 30_000 + b"tail"
     assert max(map(len, parts)) < 2 * 4 * RECORD + 1000
     assert line.server.write_pieces([]) == []
     assert line.server.write_pieces([b""]) == []
@@ -133,7 +133,7 @@ def test_pieces_are_read_one_behind_the_other(open_line: Open) -> None:
 @pytest.mark.parametrize("data", [b"bytes", bytearray(b"bytes"), memoryview(b"bytes")])
 def test_any_kind_of_bytes_can_be_written(open_line: Open, data: bytes) -> None:
     line = open_line()
-    assert line.received(line.server.write(data)) == b"bytes"
+    assert line.read(line.server.write(data)) == b"bytes"
 
 
 def test_the_clients_end_is_an_end_without_an_error(open_line: Open) -> None:
@@ -148,7 +148,7 @@ def test_our_end_is_one_for_the_client(open_line: Open) -> None:
     line.server.end()
     ending = line.server.take()
     assert ending
-    line.received(ending)
+    line.read(ending)
     assert line.client.read(100) == b""
 
 
@@ -195,7 +195,7 @@ def test_errors_of_one_connection_are_none_of_another(open_line: Open) -> None:
     for _ in range(3):
         read_all(broken.server, b"\x99" * 100)
         assert read_all(sound.server, sound.sent(b"sound")) == b"sound"
-        assert sound.received(sound.server.write(b"sound")) == b"sound"
+        assert sound.read(sound.server.write(b"sound")) == b"sound"
         with pytest.raises(ssl.SSLError):
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers("no such cipher")
     assert not sound.server.at_end
