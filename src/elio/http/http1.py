@@ -349,7 +349,15 @@ class ServerConnection:
             self._state = _COMPLETE
 
     def send_switch(self, headers: Headers, date: str) -> None:
-        """Send ``101 Switching Protocols``: what :meth:`send_response` does with that status."""
+        """Send ``101 Switching Protocols``: what :meth:`send_response` does with that status.
+
+        Args:
+            headers: with ``Upgrade`` and ``Connection``; not changed.
+            date: value of the Date header.
+
+        Raises:
+            LocalProtocolError: nothing was sent: it was not asked for, or something was answered already.
+        """
         if self._writer.begun:
             raise LocalProtocolError("a second response to one request")
         if self._state is not _UPGRADE:
